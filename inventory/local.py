@@ -1,0 +1,3 @@
+"""This machine, without ssh."""
+
+gpu_nodes = ["@local"]

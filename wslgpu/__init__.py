@@ -1,0 +1,3 @@
+"""wslgpu: provisions, rebuilds and verifies GPU nodes on WSL2."""
+
+__version__ = "0.1.0"
