@@ -1,0 +1,3 @@
+# shellcheck shell=sh
+# remove_file.sh PATH...
+rm -f -- "$@" || fail platform "cannot remove $*" "Check the file system."
