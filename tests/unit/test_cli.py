@@ -1,0 +1,111 @@
+"""The command line: help, completion, and errors that are one line with the right exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wslgpu.settings import PROJECT_ROOT
+
+
+def wslgpu(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "wslgpu.cli", *arguments],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("command", [[], ["apply"], ["verify"], ["lab"], ["inventory"], ["pins"], ["lab", "up"]])
+def test_help_says_what_it_is_for(command: list[str]) -> None:
+    done = wslgpu(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage: wslgpu" in done.stdout
+    assert len(done.stdout.splitlines()) > 4
+
+
+def test_shell_completion_is_offered() -> None:
+    done = wslgpu(_WSLGPU_COMPLETE="bash_source")
+    assert "_wslgpu_completion" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["apply", "nowhere"], "there is no inventory 'nowhere'"),
+        (["apply", "local", "--only", "contanerd"], "there is no component 'contanerd'"),
+        (["apply", "--nonsense"], "No such option"),
+        (["inventory", "check", "/nonexistent.yml"], "does not exist"),
+        (["nonsense"], "No such command"),
+        (["apply", "--lab", "there-is-no-such-lab"], "there-is-no-such-lab"),
+        (["verify", "--lab", "there-is-no-such-lab"], "there-is-no-such-lab"),
+    ],
+)
+def test_wrong_usage_is_2_and_no_traceback(arguments: list[str], says: str) -> None:
+    done = wslgpu(*arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_site_is_refused_before_any_host_is_contacted(tmp_path: Path) -> None:
+    site = tmp_path / "site.yml"
+    site.write_text("profile: current\ncontainerd_pakage: auto\n")
+    done = wslgpu("apply", "local", "--site", str(site))
+    assert done.returncode == 2
+    assert f"{site}:2: containerd_pakage" in done.stderr
+    assert "Connecting" not in done.stderr
+
+
+def test_a_fleet_is_listed_without_contacting_it() -> None:
+    example = str(PROJECT_ROOT / "inventory" / "examples" / "fleet.yml")
+    done = wslgpu("inventory", "list", "fleet", WSLGPU_FLEET=example)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:3] for line in done.stdout.splitlines()] == [
+        ["node1", "192.0.2.11", "gpu_nodes"],
+        ["node2", "192.0.2.12", "gpu_nodes"],
+    ]
+
+
+def test_an_unreachable_fleet_is_unknown_and_2(tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet.yml"
+    fleet.write_text("schema: 1\nhosts:\n  gone:\n    address: 127.0.0.1\n    port: 9\n")
+    site = tmp_path / "site.yml"
+    site.write_text("cuda_images: []\n")
+    done = wslgpu("apply", "fleet", "--site", str(site), WSLGPU_FLEET=str(fleet))
+    assert done.returncode == 2, done.stderr
+    assert "gone: UNKNOWN" in done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_ctrl_c_is_130(tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet.yml"
+    site = tmp_path / "site.yml"
+    site.write_text("cuda_images: []\n")
+    # a port that takes the connection and never says a word: the run is still connecting when the signal comes
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        fleet.write_text(f"schema: 1\nhosts:\n  silent:\n    address: 127.0.0.1\n    port: {port}\n")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wslgpu.cli", "apply", "fleet", "--site", str(site)],
+            cwd=PROJECT_ROOT,
+            env={**os.environ, "WSLGPU_FLEET": str(fleet)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with silent.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "ended by SIGINT" in errors
+    assert "Traceback" not in errors

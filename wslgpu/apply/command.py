@@ -1,0 +1,46 @@
+"""What ``wslgpu apply`` does around the run itself: data first, then digests, then sudo, then pyinfra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wslgpu.apply.digests import resolve_missing
+from wslgpu.apply.parent import ApplyRequest, run_apply
+from wslgpu.apply.result import ApplyResult
+from wslgpu.apply.sudo import sudo_kept
+from wslgpu.errors import UsageError
+from wslgpu.settings import PROJECT_ROOT, load
+
+
+def apply_command(
+    inventory: Path,
+    environment: tuple[tuple[str, str], ...],
+    limit: tuple[str, ...],
+    site: Path | None,
+    only: tuple[str, ...],
+    *,
+    dry: bool,
+    verbose: bool,
+) -> ApplyResult:
+    """Check the data, resolve digests that are missing, and run.
+
+    :raises DataError: wrong data, before any host is contacted
+    :raises UsageError: an unknown component, or sudo asks for a password and there is no terminal
+    """
+    load(site)
+    operations = tuple(_operation(component) for component in only) or ("deploy.py",)
+    on_lab = inventory.name == "lab.py"
+    if not dry and not on_lab and (not only or "cuda_images" in only):
+        resolve_missing(site, write=True)
+    request = ApplyRequest(inventory, operations, limit, dry, verbose, site, environment)
+    if inventory.name == "local.py":
+        with sudo_kept():
+            return run_apply(request)
+    return run_apply(request)
+
+
+def _operation(component: str) -> str:
+    known = sorted(p.stem for p in (PROJECT_ROOT / "tasks").glob("*.py") if p.stem != "__init__")
+    if component not in known:
+        raise UsageError(f"there is no component {component!r}", "", f"Known: {', '.join(known)}.")
+    return f"tasks.{component}.{component}"

@@ -1,0 +1,42 @@
+"""An apply's result for people: lines of plain text that fit 80 columns where names allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wslgpu.apply.result import ApplyResult, HostResult
+
+_VERBS = {
+    "changed": "changed",
+    "unchanged": "nothing to change",
+    "failed": "FAILED",
+    "unknown": "UNKNOWN (not reached, or lost on the way)",
+}
+
+
+def summary(result: ApplyResult) -> Iterator[str]:
+    """One line per host, then its errors with what to do about them."""
+    for host in result.hosts:
+        yield f"{host.host}: {_outcome(host, dry=result.dry)}"
+        for error in host.errors:
+            yield f"  {error.what}"
+            yield f"    at: {error.where}"
+            if error.next_step:
+                yield f"    do: {error.next_step}"
+    if result.error is not None:
+        yield f"wslgpu: {result.error}"
+    done = sum(1 for host in result.hosts if host.exit_code == 0)
+    yield (
+        f"{done} of {len(result.hosts)} hosts are as the data says ({result.seconds:.1f} s)"
+        if not result.dry
+        else (f"{len(result.hosts)} hosts looked at, nothing changed ({result.seconds:.1f} s)")
+    )
+
+
+def _outcome(host: HostResult, *, dry: bool) -> str:
+    counts = f"{len(host.changed)} changed, {host.unchanged} already so"
+    if dry and host.outcome in ("changed", "unchanged"):
+        return f"would change {len(host.changed)}, {host.unchanged} already so"
+    if host.outcome in ("changed", "failed"):
+        return f"{_VERBS[host.outcome]} ({counts})"
+    return _VERBS[host.outcome]

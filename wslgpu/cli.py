@@ -1,0 +1,273 @@
+"""The command ``wslgpu``: parses, calls, prints. What it does stands in the modules that it calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wslgpu import __version__
+from wslgpu.errors import EXIT_CANNOT_JUDGE, EXIT_INTERRUPTED, UsageError, WslgpuError
+from wslgpu.settings import PROJECT_ROOT
+
+INVENTORIES = ("local", "lab", "fleet")
+
+
+class _Commands(click.Group):
+    """A group whose errors are one line, and whose larger parts are imported only when they are called."""
+
+    lazy: dict[str, Callable[[], click.Command]] = {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self.lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.lazy:
+            return self.lazy[cmd_name]()
+        return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WslgpuError as error:
+            click.echo(f"wslgpu: {error}", err=True)
+            ctx.exit(error.exit_code)
+
+
+def _lab() -> click.Command:
+    from wslgpu.lab.cli import lab
+
+    return lab
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="wslgpu")
+def cli() -> None:
+    """Turn a fresh Ubuntu or Debian in WSL2 into a GPU node, and prove what that node can and cannot do.
+
+    \b
+    Start here:
+      wslgpu apply local          make this machine a GPU node
+      wslgpu verify local         is what was installed right?
+      wslgpu lab up               a disposable node to try things on
+
+    Shell completion: eval "$(_WSLGPU_COMPLETE=bash_source wslgpu)"
+    """
+
+
+_Commands.lazy = {"lab": _lab}
+
+
+def require_clone() -> None:
+    """Refuse what needs the project's files when only the wheel is installed.
+
+    :raises UsageError: no deploy.py beside the package
+    """
+    if not (PROJECT_ROOT / "deploy.py").exists():
+        raise UsageError(
+            "this command needs the project's files",
+            "wslgpu",
+            "Clone the project, run `make setup` in the clone, and call .venv/bin/wslgpu there.",
+        )
+
+
+def inventory_path(name: str, lab: str | None) -> tuple[Path, tuple[tuple[str, str], ...]]:
+    """The inventory file for a name on the command line, with the variables that the file reads.
+
+    :raises UsageError: neither a known name nor a file
+    """
+    environment: tuple[tuple[str, str], ...] = ()
+    if lab is not None:
+        name, environment = "lab", (("WSLGPU_LAB", lab),)
+    path = PROJECT_ROOT / "inventory" / f"{name}.py" if name in INVENTORIES else Path(name).resolve()
+    if not path.is_file():
+        raise UsageError(f"there is no inventory {name!r}", "", f"Give one of {', '.join(INVENTORIES)}, or a file.")
+    return path, environment
+
+
+inventory_argument = click.argument("inventory", default="local")
+lab_option = click.option("--lab", metavar="NAME", help="The nodes of this lab, instead of INVENTORY.")
+limit_option = click.option("--limit", multiple=True, metavar="PATTERN", help="Only these hosts or groups; repeatable.")
+site_option = click.option(
+    "--site", type=click.Path(dir_okay=False, path_type=Path), help="Site file instead of site.yml."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+
+
+@cli.command()
+@inventory_argument
+@lab_option
+@limit_option
+@site_option
+@click.option("--only", multiple=True, metavar="COMPONENT", help="Only this task, e.g. containerd; repeatable.")
+@click.option("--dry", is_flag=True, help="Say what would change, and change nothing.")
+@json_option
+@click.option("-v", "--verbose", is_flag=True, help="Show pyinfra's own output, commands included.")
+@click.pass_context
+def apply(
+    ctx: click.Context,
+    inventory: str,
+    lab: str | None,
+    limit: tuple[str, ...],
+    site: Path | None,
+    only: tuple[str, ...],
+    dry: bool,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Make the hosts of INVENTORY what the data says: local (the default), lab, fleet, or a pyinfra file."""
+    require_clone()
+    path, environment = inventory_path(inventory, lab)
+    from wslgpu.apply.command import apply_command
+
+    result = apply_command(path, environment, limit, site, only, dry=dry, verbose=verbose)
+    if as_json:
+        click.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        from wslgpu.apply.text import summary
+
+        for line in summary(result):
+            click.echo(line)
+    ctx.exit(result.exit_code)
+
+
+@cli.command()
+@inventory_argument
+@lab_option
+@limit_option
+@site_option
+@click.option("--suite", multiple=True, metavar="NAME", help="Only this suite of tests/node; repeatable.")
+@click.option("--require", multiple=True, metavar="CHECK", help="A check or component that may not stay unknown.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write a JUnit file.")
+@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Also write a Markdown file.")
+@json_option
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    inventory: str,
+    lab: str | None,
+    limit: tuple[str, ...],
+    site: Path | None,
+    suite: tuple[str, ...],
+    require: tuple[str, ...],
+    junit: Path | None,
+    markdown: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the suites of tests/node on the hosts of INVENTORY: is what was installed right?"""
+    from rich.console import Console
+
+    from wslgpu.apply.sudo import sudo_kept
+    from wslgpu.report import documents, terminal
+    from wslgpu.verify.command import VerifyRequest
+    from wslgpu.verify.command import verify as run
+
+    require_clone()
+    path, environment = inventory_path(inventory, lab)
+    request = VerifyRequest(path, limit, suite, require, site, environment)
+    with sudo_kept() if path.name == "local.py" else nullcontext():
+        record = run(request, progress=lambda line: click.echo(line, err=True))
+    for style, file in (("junit", junit), ("markdown", markdown)):
+        if file is not None:
+            documents.write_file(record, style, file)
+    if as_json:
+        click.echo(documents.as_json(record))
+    else:
+        terminal.write(record, Console(highlight=False))
+    ctx.exit(record.exit_code)
+
+
+@cli.group()
+def inventory() -> None:
+    """List, extend and check the fleet file."""
+
+
+@inventory.command("list")
+@inventory_argument
+@lab_option
+@json_option
+def inventory_list(inventory: str, lab: str | None, as_json: bool) -> None:
+    """The hosts of INVENTORY, with their groups."""
+    from wslgpu.inventory import resolved_hosts
+
+    require_clone()
+    path, environment = inventory_path(inventory, lab)
+    hosts = resolved_hosts(path, environment)
+    if as_json:
+        document = {name: {"groups": host.groups, "address": host.address} for name, host in hosts.items()}
+        click.echo(json.dumps({"schema": 1, "hosts": document}, indent=2))
+        return
+    for name, host in hosts.items():
+        click.echo(f"{name:<20} {host.address:<24} {' '.join(host.groups)}")
+
+
+@inventory.command("check")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+def inventory_check(file: Path | None) -> None:
+    """Check a fleet file without contacting a host."""
+    from wslgpu.fleet import fleet_file, load_fleet
+
+    path = file or fleet_file()
+    fleet = load_fleet(path)
+    click.echo(f"{path}: {len(fleet.hosts)} hosts, all well-formed")
+
+
+@inventory.command("add")
+@click.argument("name")
+@click.argument("address")
+@click.option("--user", default="root", show_default=True)
+@click.option("--port", default=22, show_default=True)
+@click.option("--key-file", default="", help="Private key on this machine.")
+def inventory_add(name: str, address: str, user: str, port: int, key_file: str) -> None:
+    """Add a host to the fleet file; its ssh host key must be in known_hosts already."""
+    from wslgpu.fleet import add_host, fleet_file
+
+    path = fleet_file()
+    add_host(path, name, address, user=user, port=port, key_file=key_file)
+    click.echo(f"{path}: {name} added")
+
+
+@cli.group()
+def pins() -> None:
+    """Versions and digests."""
+
+
+@pins.command("resolve")
+@site_option
+@click.option("--dry", is_flag=True, help="Show the digests without writing them.")
+def pins_resolve(site: Path | None, dry: bool) -> None:
+    """Ask the registries for the digests that the data leaves unresolved, and write them to the site file."""
+    from wslgpu.apply.digests import resolve_missing
+
+    for name, digest in resolve_missing(site, write=not dry).items():
+        click.echo(f"{name} -> {digest}")
+
+
+def main() -> None:
+    """Entry point. Ctrl-C ends with 130, and a closed pipe quietly."""
+    os.environ.setdefault("PYINFRA_PROGRESS", "off")
+    try:
+        code = cli.main(prog_name="wslgpu", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("wslgpu: interrupted", err=True)
+        code = EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_CANNOT_JUDGE
+    except KeyboardInterrupt:
+        click.echo("wslgpu: interrupted", err=True)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = EXIT_CANNOT_JUDGE
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()
