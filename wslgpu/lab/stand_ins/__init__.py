@@ -1,0 +1,29 @@
+"""Stand-ins for what a lab cannot have. Only ``wslgpu.lab`` imports this package: no user's run reaches it.
+
+===================  =========================================  ===============================================
+module               stands in for                              because, and held against
+===================  =========================================  ===============================================
+``driver``           /usr/lib/wsl/lib, /usr/lib/wsl/drivers:    The driver comes with Windows and needs a GPU.
+                     libcuda, NVML, dxcore, nvidia-smi, the     File lists: WSL2 machines in public reports and
+                     driver store                               the first lines of the cdi-generate captures.
+``toolkit``          NVIDIA's four container toolkit packages   NVIDIA's repository is not in the test
+                     in 1.18.1, 1.18.2, 1.19.1 and 1.20.0,      environment. Dependencies, units and scripts:
+                     and nvidia-cdi-refresh                     NVIDIA's public packaging sources.
+``node``             the programs in them: nvidia-ctk,          As above. Output: every nvidia-ctk capture, byte
+                     nvidia-cdi-hook, the container runtime     by byte (tests/unit/test_stand_ins.py).
+``windows``          .wslconfig, wslinfo, wslpath               There is no Windows. wslinfo's answers: the
+                                                                public WSL sources. No captures.
+===================  =========================================  ===============================================
+
+The genuine packages can take the place of ``toolkit``'s: ``wslgpu lab up --toolkit-debs DIR``.
+
+Honest: every program says "stand-in" when asked for its version or help, every library carries the text
+"wslgpu lab stand-in", every GPU's name ends in "(stand-in)", and nothing here can run a CUDA kernel.
+
+Known to differ from the genuine ones, or not known to be alike:
+
+- Mode ``legacy`` of the container runtime is refused; so are the modes that are not WSL's.
+- 1.18.2 has no captures: it is taken to be as 1.18.1. So is the default config.toml of 1.18.x (seen: 1.19.1).
+- What the genuine program makes of an integrated adapter alone (no store with libcuda) was not seen.
+- The refresh unit's restart figures are our own.
+"""

@@ -1,0 +1,33 @@
+"""A stand-in for the Windows side of a WSL2 distro: what can be seen of it from inside.
+
+``.wslconfig`` is the source document's own, with its two typos: the section is ``[ws12]`` and the first line
+has a hyphen for its equals sign, so that WSL ignores the whole block and stays with NAT and its swap.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+WSLCONFIG_PATH = "mnt/c/Users/lab/.wslconfig"
+
+#: Windows line ends, as an editor there leaves them.
+WSLCONFIG = "[ws12]\r\nnetworkingMode-bridged\r\nvmSwitch=WSLBridge\r\ndhcp=false\r\nswap=0\r\n"
+
+PROGRAMS = {
+    "usr/bin/wslinfo": "wslinfo.sh",
+    "usr/bin/wslpath": "wslpath.sh",
+}
+
+_SOURCES = Path(__file__).with_name("windows_side")
+
+
+def build_windows_tree(dest: Path) -> None:
+    """Make under *dest*, the node's root, Windows' drive with a .wslconfig, wslinfo and wslpath."""
+    config = dest / WSLCONFIG_PATH
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_bytes(WSLCONFIG.encode())
+    for path, source in PROGRAMS.items():
+        program = dest / path
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_bytes((_SOURCES / source).read_bytes())
+        program.chmod(0o755)
