@@ -75,17 +75,25 @@ def is_connected(host: Host) -> bool:
 
 
 class _Lines(logging.Handler):
-    """Keeps the log lines of each host: the reason why a connection failed is found nowhere else."""
+    """Keeps the log lines: the reason why a connection failed is found nowhere else. Shows what operations tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, show_notes: bool) -> None:
         super().__init__(logging.INFO)
+        self.show_notes = show_notes
         self.lines: list[str] = []
+        self.notes: list[tuple[str, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(_STYLE.sub("", record.getMessage()))
+        note = getattr(record, "wslgpu_note", None)
+        if note is not None:
+            host: str = record.__dict__["wslgpu_host"]
+            self.notes.append((host, note))
+            if self.show_notes:
+                sys.stderr.write(f"        {host}: {note}\n")
 
 
-def record_of(state: State, lost: set[str], log: list[str]) -> dict[str, Any]:
+def record_of(state: State, lost: set[str], lines: _Lines) -> dict[str, Any]:
     """What happened, by host, as plain values."""
     hosts: dict[str, Any] = {}
     for host in state.inventory:
@@ -102,7 +110,7 @@ def record_of(state: State, lost: set[str], log: list[str]) -> dict[str, Any]:
             failed = not meta.did_succeed()
             output = [*meta.stdout_lines, *meta.stderr_lines] if failed else []
             operations.append(_operation(state, op_hash, meta.did_change(), failed, output))
-        own_lines = [line for line in log if f"[{host.name}]" in line]
+        own_lines = [line for line in lines.lines if f"[{host.name}]" in line]
         connected = host in state.activated_hosts
         hosts[host.name] = {
             "connected": connected,
@@ -110,6 +118,7 @@ def record_of(state: State, lost: set[str], log: list[str]) -> dict[str, Any]:
             "failed": host in state.failed_hosts,
             "reason": "" if connected else next((_plain(line) for line in own_lines), ""),
             "operations": operations,
+            "notes": [note for name, note in lines.notes if name == host.name],
             "log": own_lines[-20:],
         }
     return hosts
@@ -133,7 +142,7 @@ def main(arguments: list[str]) -> None:
     """Run pyinfra's own ``main`` and write the result file whatever happens."""
     result_file, mode, *pyinfra_arguments = arguments
     watcher = _Watcher(verbose=mode == "verbose")
-    lines = _Lines()
+    lines = _Lines(show_notes=mode == "quiet")
     original = State.init
 
     def init(self: State, *args: Any, **kwargs: Any) -> None:
@@ -181,9 +190,11 @@ class _Result:
     def write(self) -> None:
         """Write down what is known now."""
         hosts: dict[str, Any] = {}
+        executed = False
         if ctx_state.isset() and pyinfra.state.initialised:  # type: ignore[no-untyped-call]
-            hosts = record_of(ctx_state.get(), self.watcher.lost, self.lines.lines)  # type: ignore[no-untyped-call]
-        self.path.write_text(json.dumps({"ended": self.ended, "hosts": hosts}), encoding="utf-8")
+            state: State = ctx_state.get()  # type: ignore[no-untyped-call]
+            hosts, executed = record_of(state, self.watcher.lost, self.lines), state.is_executing
+        self.path.write_text(json.dumps({"ended": self.ended, "executed": executed, "hosts": hosts}), encoding="utf-8")
 
     def write_and_end(self, signal_number: int) -> None:
         """Write it and end, without waiting for greenlets or connections."""

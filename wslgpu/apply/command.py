@@ -28,19 +28,23 @@ def apply_command(
     :raises UsageError: an unknown component, or sudo asks for a password and there is no terminal
     """
     load(site)
-    operations = tuple(_operation(component) for component in only) or ("deploy.py",)
+    check_components(only)
     on_lab = inventory.name == "lab.py"
     if not dry and not on_lab and (not only or "cuda_images" in only):
         resolve_missing(site, write=True)
-    request = ApplyRequest(inventory, operations, limit, dry, verbose, site, environment)
+    request = ApplyRequest(inventory, only, limit, dry, verbose, site, environment)
     if inventory.name == "local.py":
         with sudo_kept():
             return run_apply(request)
     return run_apply(request)
 
 
-def _operation(component: str) -> str:
+def check_components(only: tuple[str, ...]) -> None:
+    """Every name has a task.
+
+    :raises UsageError: one that has none, with the names that there are
+    """
     known = sorted(p.stem for p in (PROJECT_ROOT / "tasks").glob("*.py") if p.stem != "__init__")
-    if component not in known:
-        raise UsageError(f"there is no component {component!r}", "", f"Known: {', '.join(known)}.")
-    return f"tasks.{component}.{component}"
+    for component in only:
+        if component not in known:
+            raise UsageError(f"there is no component {component!r}", "", f"Known: {', '.join(known)}.")

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -45,26 +45,32 @@ class InterruptedRunError(WslgpuError):
 class ApplyRequest:
     """What to apply, and where.
 
-    :param operations: ``("deploy.py",)``, or one ``tasks.NAME.NAME``
+    :param only: components, in the order in which they run; empty: deploy.py
+    :param deploy_file: another deploy file than the project's
     :param environment: variables for inventory files that read them, such as WSLGPU_LAB
     """
 
     inventory: Path
-    operations: tuple[str, ...] = ("deploy.py",)
+    only: tuple[str, ...] = ()
     limit: tuple[str, ...] = ()
     dry: bool = False
     verbose: bool = False
     site: Path | None = None
     environment: tuple[tuple[str, str], ...] = ()
+    deploy_file: Path = PROJECT_ROOT / "deploy.py"
 
-    def pyinfra_arguments(self) -> list[str]:
-        """The command line of pyinfra that does the same."""
-        arguments = [str(self.inventory), *self.operations]
+    def pyinfra_arguments(self, directory: Path) -> list[str]:
+        """The command line of pyinfra that does the same; a deploy file of some components goes into ``directory``."""
+        deploy_file = self.deploy_file
+        if self.only:
+            deploy_file = directory / "some_components.py"
+            lines = [f"from tasks.{name} import {name}" for name in self.only]
+            lines += [f"{name}(_sudo=True)" for name in self.only]
+            deploy_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        arguments = [str(self.inventory), str(deploy_file)]
         for pattern in self.limit:
             arguments += ["--limit", pattern]
         arguments.append("--dry" if self.dry else "--yes")
-        if any(operation.startswith("tasks.") for operation in self.operations):
-            arguments.append("--sudo")
         if self.verbose:
             arguments.append("-vvv")
         return arguments
@@ -88,7 +94,7 @@ def run_apply(request: ApplyRequest) -> ApplyResult:
         command = [sys.executable, "-m", "wslgpu.apply.child", str(result_file), mode]
         with (
             subprocess.Popen(
-                [*command, *request.pyinfra_arguments()],
+                [*command, *request.pyinfra_arguments(Path(directory))],
                 cwd=PROJECT_ROOT,
                 env=environment,
                 stdout=sys.stderr,
@@ -141,6 +147,8 @@ def _read(result_file: Path) -> dict[str, Any]:
 
 def _judge(document: dict[str, Any], code: int, request: ApplyRequest, seconds: float) -> ApplyResult:
     hosts = tuple(host_result(name, record) for name, record in sorted(document["hosts"].items()))
+    if code not in (0, 1) or not document.get("executed", request.dry):
+        hosts = tuple(host if host.errors else replace(host, outcome="unknown") for host in hosts)
     error: WslgpuError | None = None
     if not hosts:
         if code == EXIT_CANNOT_JUDGE:

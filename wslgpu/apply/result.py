@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from wslgpu import __version__
@@ -27,6 +27,7 @@ class HostResult:
     :param changed: names of the operations that changed something, in order
     :param unchanged: how many found everything in place
     :param errors: what went wrong, in order
+    :param notes: what operations had to tell that is no change and no failure
     """
 
     host: str
@@ -34,6 +35,7 @@ class HostResult:
     changed: tuple[str, ...] = ()
     unchanged: int = 0
     errors: tuple[WslgpuError, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -46,6 +48,7 @@ class HostResult:
             "outcome": self.outcome,
             "changed": list(self.changed),
             "unchanged": self.unchanged,
+            "notes": list(self.notes),
             "errors": [error.as_json() for error in self.errors],
         }
 
@@ -89,8 +92,12 @@ def host_result(name: str, record: dict[str, Any]) -> HostResult:
     """A host's result from what the child wrote down.
 
     :param record: ``connected``, ``lost`` (the connection went away), ``operations``: list of ``name``, ``changed``
-        (bool), ``failed`` (bool), ``output`` (list of lines)
+        (bool), ``failed`` (bool), ``output`` (list of lines); ``notes``
     """
+    return replace(_outcome(name, record), notes=tuple(record.get("notes", ())))
+
+
+def _outcome(name: str, record: dict[str, Any]) -> HostResult:
     operations = record["operations"]
     changed = tuple(op["name"] for op in operations if op["changed"] and not op["failed"])
     unchanged = sum(1 for op in operations if not op["changed"] and not op["failed"])
