@@ -1,0 +1,362 @@
+"""A lab from nothing to nothing: root filesystem, network, keys, servers, nodes; and all of it away again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wslgpu.errors import ErrorClass
+from wslgpu.lab import host, network, persona, root, servers, state, sysctl
+from wslgpu.lab.errors import LabError
+from wslgpu.lab.faults import Faults
+from wslgpu.lab.node import Node, remove_traces
+from wslgpu.lab.packages import Repository
+from wslgpu.lab.shell import run
+from wslgpu.lab.state import LabState, NodeState, ProcessId
+
+Progress = Callable[[str], None]
+MAX_NODES = 50
+
+
+def silent(_: str) -> None:
+    """A progress that says nothing."""
+
+
+@dataclass(frozen=True)
+class LabSpec:
+    """What `lab up` is asked for.
+
+    :param owner_pid: a process whose death makes the lab an orphan that a test session may remove; None for a
+        person's lab
+    :param toolkit_debs: folder whose packages the lab's repository serves in place of the stand-ins
+    :param servers: package repository and registry; a node without them is up sooner
+    """
+
+    name: str = "default"
+    nodes: int = 1
+    persona: str = "wsl2"
+    base: str = "trixie"
+    cgroup: str = "v2"
+    kind: str = "node"
+    toolkit_debs: Path | None = None
+    owner_pid: int | None = None
+    servers: bool = True
+
+
+class Lab:
+    """One lab. ``Lab.up(LabSpec(...))`` makes it, ``Lab.load(name)`` finds it, ``down(name)`` removes it."""
+
+    def __init__(self, lab_state: LabState) -> None:
+        self.state = lab_state
+
+    @classmethod
+    def load(cls, name: str = "default") -> Lab:
+        return cls(state.load(name))
+
+    @classmethod
+    def up(cls, spec: LabSpec, progress: Progress = silent) -> Lab:
+        """Make the lab. When it fails half-way, what was made is taken down again."""
+        host.require_root()
+        host.require_packages()
+        host.require_cgroup(spec.cgroup)
+        persona.find(spec.persona)
+        if not 1 <= spec.nodes <= MAX_NODES:
+            raise LabError(
+                what=f"{spec.nodes} nodes: between 1 and {MAX_NODES} can be made",
+                where="--nodes",
+                next_step="ask for fewer",
+                error_class=ErrorClass.USAGE,
+            )
+        with state.lab_lock(spec.name):
+            directory = state.directory_of(spec.name)
+            if directory.exists():
+                raise LabError(
+                    what=f"lab {spec.name!r} is already there",
+                    where=str(directory),
+                    next_step=f"wslgpu lab down --name {spec.name}",
+                    error_class=ErrorClass.USAGE,
+                )
+            try:
+                return _up(spec, directory, progress)
+            except BaseException:
+                with contextlib.suppress(LabError):
+                    _down(spec.name, progress)
+                raise
+
+    @property
+    def name(self) -> str:
+        return self.state.name
+
+    @property
+    def directory(self) -> Path:
+        return self.state.directory
+
+    @property
+    def persona(self) -> persona.Persona:
+        return persona.find(self.state.persona)
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [Node(self.state, node, self.persona) for node in self.state.nodes]
+
+    def node(self, name: str = "node1") -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise LabError(
+            what=f"lab {self.name!r} has no node {name!r}",
+            where="node",
+            next_step=f"one of {', '.join(node.name for node in self.nodes)}",
+            error_class=ErrorClass.USAGE,
+        )
+
+    @property
+    def site_file(self) -> Path:
+        """The data that makes the deploy use this lab's repository and registry."""
+        return self.directory / "site.yml"
+
+    @property
+    def ssh_config(self) -> Path:
+        """An ssh configuration that knows the nodes by name."""
+        return self.directory / "ssh_config"
+
+    @property
+    def faults(self) -> Faults:
+        """Switches for what the lab's HTTP server does wrong."""
+        return Faults(self.directory)
+
+    @property
+    def repository(self) -> Repository:
+        """The package repository, to be spoilt and repaired."""
+        return Repository(self.directory)
+
+    @property
+    def healthy(self) -> bool:
+        """Every node answers and every server lives."""
+        if not self.state.complete or not all(process.alive for _, process in self.state.processes):
+            return False
+        return all(not node.boot_failed for node in self.nodes)
+
+    def describe(self) -> dict[str, Any]:
+        """The lab as `lab list --json` shows it."""
+        return {
+            "name": self.name,
+            "healthy": self.healthy,
+            "complete": self.state.complete,
+            "persona": self.state.persona,
+            "base": self.state.base,
+            "cgroup": self.state.cgroup,
+            "subnet": self.state.subnet,
+            "url": self.state.base_url if self.state.http_port else None,
+            "site": str(self.site_file),
+            "missing": list(self.persona.missing),
+            "stand_ins": list(self.persona.stand_ins),
+            "nodes": [{"name": node.name, "address": node.address, "running": node.running} for node in self.nodes],
+        }
+
+
+def _up(spec: LabSpec, directory: Path, progress: Progress) -> Lab:
+    source = root.ensure(root.RootSpec(spec.base, spec.kind), progress)
+    content = servers.prepare(source, spec.toolkit_debs, progress) if spec.servers else None
+    with state.host_lock():
+        lab_state = _claim(spec, directory)
+        progress(f"network {lab_state.subnet} on bridge {lab_state.bridge}")
+        sysctl.raise_limits()
+        network.up(lab_state)
+    _make_keys(lab_state)
+    lab = Lab(lab_state)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        serving = pool.submit(servers.start, lab_state, content) if content else None
+        progress(f"booting {spec.nodes} node{'s' if spec.nodes > 1 else ''} ({spec.persona}, {spec.base})")
+        for booted in [pool.submit(_boot, node, source) for node in lab.nodes]:
+            booted.result()
+        if serving:
+            lab_state = serving.result()
+    lab_state = replace(lab_state, complete=True)
+    lab_state.save()
+    _write_site(lab_state)
+    return Lab(lab_state)
+
+
+def _boot(node: Node, source: Path) -> None:
+    node.create(source)
+    node.start()
+
+
+def _claim(spec: LabSpec, directory: Path) -> LabState:
+    """Choose names and a network nobody uses, and write them down before anything is made with them."""
+    subnet = network.pick_subnet(network.networks_in_use() + _claimed())
+    hosts = [str(address) for address in list(subnet.hosts())[: MAX_NODES + 10]]
+    ident = _ident(spec.name)
+    nodes = tuple(
+        NodeState(name=f"node{number}", machine=f"{ident}-node{number}", address=hosts[9 + number])
+        for number in range(1, spec.nodes + 1)
+    )
+    lab_state = LabState(
+        name=spec.name,
+        ident=ident,
+        directory=directory,
+        base=spec.base,
+        persona=spec.persona,
+        cgroup=spec.cgroup,
+        kind=spec.kind,
+        bridge=f"wl-{ident}",
+        subnet=str(subnet),
+        gateway=hosts[0],
+        nodes=nodes,
+        owner=ProcessId.of(spec.owner_pid) if spec.owner_pid else None,
+    )
+    directory.mkdir(parents=True, mode=0o755)
+    lab_state.save()
+    return lab_state
+
+
+def _ident(name: str) -> str:
+    """Five hex digits for names of at most 15 characters (vb-12345-node99), from the lab's whole place.
+
+    Determined by the place, so that `down` knows bridge and table even when lab.json was never written.
+    """
+    return hashlib.sha256(str(state.directory_of(name)).encode()).hexdigest()[:5]
+
+
+def _claimed() -> list[ipaddress.IPv4Network]:
+    """Networks that other labs have written down and perhaps not made yet."""
+    found = []
+    for name in state.names():
+        with contextlib.suppress(LabError):
+            found.append(ipaddress.IPv4Network(state.load(name).subnet))
+    return found
+
+
+def _make_keys(lab_state: LabState) -> None:
+    """The lab makes the nodes' host keys itself, so it knows them without ever trusting a first connection."""
+    directory = lab_state.directory
+    run(
+        [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            f"wslgpu-lab {lab_state.name}",
+            "-f",
+            directory / "id_ed25519",
+        ]
+    )
+    (directory / "host_keys").mkdir(mode=0o700)
+    lines = []
+    for node in lab_state.nodes:
+        key = directory / "host_keys" / node.name
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", node.name, "-f", key])
+        public = key.with_name(f"{node.name}.pub").read_text().split()
+        lines.append(f"{node.address} {public[0]} {public[1]}\n")
+    state.write_atomically(directory / "known_hosts", "".join(lines))
+    state.write_atomically(directory / "ssh_config", _ssh_config(lab_state))
+
+
+def _ssh_config(lab_state: LabState) -> str:
+    """For `ssh -F` and pytest's --ssh-config: nodes by name."""
+    directory = lab_state.directory
+    hosts = "".join(f"Host {node.name}\n  HostName {node.address}\n" for node in lab_state.nodes)
+    return (
+        f"{hosts}Host *\n  User root\n  IdentityFile {directory / 'id_ed25519'}\n  IdentitiesOnly yes\n"
+        f"  UserKnownHostsFile {directory / 'known_hosts'}\n  GlobalKnownHostsFile /dev/null\n"
+        "  StrictHostKeyChecking yes\n  BatchMode yes\n"
+    )
+
+
+def _write_site(lab_state: LabState) -> None:
+    data: dict[str, Any] = {
+        "profile": "current",
+        "wsl_required": persona.find(lab_state.persona).wsl_required,
+        **servers.site_data(lab_state),
+    }
+    text = f"# wslgpu lab {lab_state.name}: what this lab's nodes are provisioned from\n"
+    state.write_atomically(lab_state.directory / "site.yml", text + yaml.safe_dump(data, sort_keys=False))
+
+
+def down(name: str, progress: Progress = silent) -> bool:
+    """Remove a lab and everything of it, whatever state it is in. False when there was nothing."""
+    host.require_root()
+    with state.lab_lock(name):
+        return _down(name, progress)
+
+
+def _down(name: str, progress: Progress) -> bool:
+    directory = state.directory_of(name)
+    existed = directory.exists()
+    if existed:
+        progress(f"stopping lab {name!r}")
+        _kill_nodes(name, directory)
+        _kill_servers(directory)
+    ident = _ident(name)
+    with state.host_lock():
+        network.down(f"wl-{ident}", f"wslgpu_lab_{ident}")
+        for machine in _machines(ident):
+            remove_traces(machine)
+        _unmount_below(directory)
+        if directory.exists():
+            shutil.rmtree(directory)
+        if not state.names():
+            sysctl.restore()
+    return existed
+
+
+def _kill_nodes(name: str, directory: Path) -> None:
+    """By directory, not by lab.json, which a crash may have left out or broken."""
+    folder = directory / "nodes"
+    ident = _ident(name)
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        lab_state = LabState(name, ident, directory, "", "", "", "", "", "", "", ())
+        stray = NodeState(entry.name, f"{ident}-{entry.name}", "")
+        Node(lab_state, stray, persona.PERSONAS["wsl2"]).kill()
+
+
+def _kill_servers(directory: Path) -> None:
+    for pid in servers.find(directory):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while servers.find(directory) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _machines(ident: str) -> set[str]:
+    """Machines of this lab of which the host still has something."""
+    places = [mount / "wslgpu-lab" for mount in host.cgroup_mounts().values()]
+    places += [Path("/run/systemd/nspawn/propagate"), Path("/run/systemd/nspawn/unix-export")]
+    found = {entry.name for place in places if place.is_dir() for entry in place.glob(f"{ident}-node*")}
+    return found | {link.name[3:] for link in Path("/sys/class/net").glob(f"vb-{ident}-node*")}
+
+
+def _unmount_below(directory: Path) -> None:
+    """The nodes' /usr, and what a test mounted there and must not be deleted through."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(f"{directory}/")), reverse=True):
+        if not run(["umount", mount], check=False).ok:
+            run(["umount", "--lazy", mount])
+
+
+def sweep(progress: Progress = silent) -> list[str]:
+    """Remove labs whose owner has died: what a killed test session left. Returns their names."""
+    gone = []
+    for name in state.names():
+        with contextlib.suppress(LabError):
+            owner = state.load(name).owner
+            if owner is not None and not owner.alive and down(name, progress):
+                gone.append(name)
+    return gone

@@ -1,0 +1,197 @@
+"""What is on disk about a lab: lab.json, written atomically, and the locks around it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from wslgpu.errors import ErrorClass
+from wslgpu.lab.errors import LabError
+from wslgpu.lab.places import lab_root
+
+SCHEMA = 1
+NAME_RULE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """A process that cannot be mistaken for a later one with the same number."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessId | None:
+        """The identity of a live process; None when there is none (a zombie is none)."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return None
+        fields = stat.rpartition(")")[2].split()  # the name in brackets may hold spaces; see proc_pid_stat(5)
+        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+
+    @property
+    def alive(self) -> bool:
+        return ProcessId.of(self.pid) == self
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """One node as lab.json has it. ``machine`` is unique on the host; the node calls itself ``name``."""
+
+    name: str
+    machine: str
+    address: str
+
+    @property
+    def interface(self) -> str:
+        """The host's end of the node's link, named so by systemd-nspawn --network-bridge."""
+        return f"vb-{self.machine}"
+
+
+@dataclass(frozen=True)
+class LabState:
+    """One lab as lab.json has it. ``content``: the registry's storage, in the cache."""
+
+    name: str
+    ident: str
+    directory: Path
+    base: str
+    persona: str
+    cgroup: str
+    kind: str
+    bridge: str
+    subnet: str
+    gateway: str
+    nodes: tuple[NodeState, ...]
+    owner: ProcessId | None = None
+    http_port: int = 0
+    content: str = ""
+    processes: tuple[tuple[str, ProcessId], ...] = ()
+    complete: bool = False
+
+    @property
+    def table(self) -> str:
+        """The nftables table of this lab."""
+        return f"wslgpu_lab_{self.ident}"
+
+    @property
+    def base_url(self) -> str:
+        """Where nodes find the package repository and the registry."""
+        return f"http://{self.gateway}:{self.http_port}"
+
+    def with_process(self, name: str, process: ProcessId) -> LabState:
+        others = tuple(entry for entry in self.processes if entry[0] != name)
+        return replace(self, processes=(*others, (name, process)))
+
+    def save(self) -> None:
+        body = {"schema": SCHEMA, **asdict(self), "directory": str(self.directory)}
+        write_atomically(self.directory / "lab.json", json.dumps(body, indent=1) + "\n")
+
+
+def check_name(name: str) -> str:
+    """A lab's name becomes a directory and part of messages; refuse what could leave the directory."""
+    if not NAME_RULE.fullmatch(name):
+        raise LabError(
+            what=f"{name!r} cannot name a lab: small letters, digits and '-', at most 40",
+            where="--name",
+            next_step="choose a name such as 'default'",
+            error_class=ErrorClass.USAGE,
+        )
+    return name
+
+
+def directory_of(name: str) -> Path:
+    return lab_root() / check_name(name)
+
+
+def load(name: str) -> LabState:
+    """Read a lab's lab.json; LabError when there is no such lab or the file is broken."""
+    directory = directory_of(name)
+    path = directory / "lab.json"
+    try:
+        body: dict[str, Any] = json.loads(path.read_text())
+        return _state(body, directory)
+    except FileNotFoundError:
+        what = f"there is no lab {name!r}"
+        next_step = f"wslgpu lab up --name {name}"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = f"lab.json cannot be read: {error}"
+        next_step = f"wslgpu lab down --name {name}, then up again"
+    raise LabError(what=what, where=str(path), next_step=next_step, error_class=ErrorClass.USAGE)
+
+
+def _state(body: dict[str, Any], directory: Path) -> LabState:
+    if body.pop("schema") != SCHEMA:
+        raise ValueError("made by another version of wslgpu")
+    owner = body.pop("owner")
+    body["directory"] = directory
+    body["nodes"] = tuple(NodeState(**node) for node in body["nodes"])
+    body["processes"] = tuple((entry[0], ProcessId(**entry[1])) for entry in body["processes"])
+    return LabState(**body, owner=ProcessId(**owner) if owner else None)
+
+
+def names() -> list[str]:
+    """Names of all labs with a directory, whole or not."""
+    root = lab_root()
+    if not root.is_dir():
+        return []
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and NAME_RULE.fullmatch(entry.name))
+
+
+def write_atomically(path: Path, text: str | bytes, mode: int = 0o644) -> None:
+    """Write under a temporary name and rename, so that no reader sees half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    data = text.encode() if isinstance(text, str) else text
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as handle:
+        os.fchmod(handle.fileno(), mode)
+        handle.write(data)
+    temporary.replace(path)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``path``; the kernel frees it when this process dies, however it dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_still(path, descriptor):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Whoever held the lock before may have deleted its file: then the lock that we got is nobody's."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def lab_lock(name: str) -> Iterator[None]:
+    """Held while a lab is made or removed; its file goes with the lab."""
+    path = lab_root() / f".{check_name(name)}.lock"
+    with locked(path):
+        try:
+            yield
+        finally:
+            if not directory_of(name).exists():
+                path.unlink(missing_ok=True)
+
+
+def host_lock() -> contextlib.AbstractContextManager[None]:
+    """Taken while something of the whole host is read and changed: addresses, ip_forward."""
+    return locked(lab_root() / ".host.lock")
