@@ -42,7 +42,6 @@ WSL1_VERSION = (
 INIT = "#!/bin/sh\n# wslgpu lab: stands in for WSL's /init, whose presence is one of the signals of WSL\nexit 0\n"
 INTEROP = "enabled\ninterpreter /init\nflags: PF\noffset 0\nmagic 4d5a\n"
 WSL_CONF = "[boot]\nsystemd=true\n"
-WSLCONFIG = "[wsl2]\r\nmemory=8GB\r\nswap=0\r\n"
 
 
 def give(root: Path, persona: Persona, *, lab: str, address: str, gateway: str) -> None:
@@ -91,9 +90,9 @@ def _wsl(root: Path, persona: Persona) -> None:
     (root / "init").write_text(INIT)
     (root / "init").chmod(0o755)
     (root / "etc/wsl.conf").write_text(WSL_CONF)
-    profile = root / "mnt/c/Users/lab"
-    profile.mkdir(parents=True)
-    (profile / ".wslconfig").write_bytes(WSLCONFIG.encode())
+    from wslgpu.lab.stand_ins import windows
+
+    windows.build_windows_tree(root)
 
 
 def make_driver(target: Path, scenario: str, store_hash: str, driver_version: str) -> None:
