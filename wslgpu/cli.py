@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from wslgpu import __version__
-from wslgpu.errors import EXIT_CANNOT_JUDGE, EXIT_INTERRUPTED, UsageError, WslgpuError
+from wslgpu.errors import EXIT_CANNOT_JUDGE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError, WslgpuError
 from wslgpu.settings import PROJECT_ROOT
 
 INVENTORIES = ("local", "lab", "fleet")
@@ -37,6 +38,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except WslgpuError as error:
             click.echo(f"wslgpu: {error}", err=True)
+            if "--json" in sys.argv:
+                document = {"schema": 1, "error": error.as_json(), "exit_code": error.exit_code}
+                click.echo(json.dumps(document, indent=2))
             ctx.exit(error.exit_code)
 
 
@@ -97,6 +101,7 @@ limit_option = click.option("--limit", multiple=True, metavar="PATTERN", help="O
 site_option = click.option(
     "--site", type=click.Path(dir_okay=False, path_type=Path), help="Site file instead of site.yml."
 )
+strict_option = click.option("--strict", is_flag=True, help="Degraded or unknown counts as failed.")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
@@ -107,6 +112,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 @site_option
 @click.option("--only", multiple=True, metavar="COMPONENT", help="Only this task, e.g. containerd; repeatable.")
 @click.option("--dry", is_flag=True, help="Say what would change, and change nothing.")
+@strict_option
 @json_option
 @click.option("-v", "--verbose", is_flag=True, help="Show pyinfra's own output, commands included.")
 @click.pass_context
@@ -118,6 +124,7 @@ def apply(
     site: Path | None,
     only: tuple[str, ...],
     dry: bool,
+    strict: bool,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -126,7 +133,7 @@ def apply(
     path, environment = inventory_path(inventory, lab)
     from wslgpu.apply.command import apply_command
 
-    result = apply_command(path, environment, limit, site, only, dry=dry, verbose=verbose)
+    result = replace(apply_command(path, environment, limit, site, only, dry=dry, verbose=verbose), strict=strict)
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
     else:
@@ -144,6 +151,7 @@ def apply(
 @site_option
 @click.option("--suite", multiple=True, metavar="NAME", help="Only this suite of tests/node; repeatable.")
 @click.option("--require", multiple=True, metavar="CHECK", help="A check or component that may not stay unknown.")
+@strict_option
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Also write a JUnit file.")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Also write a Markdown file.")
 @json_option
@@ -156,6 +164,7 @@ def verify(
     site: Path | None,
     suite: tuple[str, ...],
     require: tuple[str, ...],
+    strict: bool,
     junit: Path | None,
     markdown: Path | None,
     as_json: bool,
@@ -165,6 +174,7 @@ def verify(
 
     from wslgpu.apply.sudo import sudo_kept
     from wslgpu.report import documents, terminal
+    from wslgpu.report.record import Outcome
     from wslgpu.verify.command import VerifyRequest
     from wslgpu.verify.command import verify as run
 
@@ -180,7 +190,8 @@ def verify(
         click.echo(documents.as_json(record))
     else:
         terminal.write(record, Console(highlight=False))
-    ctx.exit(record.exit_code)
+    unknown = strict and record.exit_code == EXIT_OK and bool(record.checks(Outcome.UNKNOWN))
+    ctx.exit(EXIT_FAILED if unknown else record.exit_code)
 
 
 @cli.group()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pyinfra import host
 
 from wslgpu.errors import DataError
@@ -18,3 +20,10 @@ def host_settings() -> Settings:
     except DataError as error:
         exit_on_error(error)
         raise
+
+
+def needs_sudo() -> bool:
+    """Whether commands on the host in context need sudo: not where they run as root, and sudo may not even be there."""
+    if host.name == "@local":
+        return os.geteuid() != 0
+    return bool(host.data.get("ssh_user", "") != "root")

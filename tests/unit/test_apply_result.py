@@ -72,3 +72,12 @@ def test_the_summary_names_host_error_place_and_remedy() -> None:
     text = "\n".join(summary(ApplyResult((host_result("node7", rows),))))
     for part in ("node7: FAILED", "no space", "at: node7, B", "do: Free some.", "0 of 1 hosts"):
         assert part in text
+
+
+def test_a_degraded_host_is_done_unless_strict() -> None:
+    rows = record(("A", False, False), notes=["nothing is to be fetched"], degraded=["degraded: a unit failed"])
+    host = host_result("n", rows)
+    assert (host.notes, host.degraded) == (("nothing is to be fetched",), ("degraded: a unit failed",))
+    assert ApplyResult((host,)).exit_code == 0
+    assert ApplyResult((host,), strict=True).exit_code == 1
+    assert "  degraded: a unit failed" in summary(ApplyResult((host,)))

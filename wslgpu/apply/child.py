@@ -81,14 +81,14 @@ class _Lines(logging.Handler):
         super().__init__(logging.INFO)
         self.show_notes = show_notes
         self.lines: list[str] = []
-        self.notes: list[tuple[str, str]] = []
+        self.notes: list[tuple[str, str, bool]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(_STYLE.sub("", record.getMessage()))
         note = getattr(record, "wslgpu_note", None)
         if note is not None:
             host: str = record.__dict__["wslgpu_host"]
-            self.notes.append((host, note))
+            self.notes.append((host, note, record.levelno >= logging.WARNING))
             if self.show_notes:
                 sys.stderr.write(f"        {host}: {note}\n")
 
@@ -118,7 +118,8 @@ def record_of(state: State, lost: set[str], lines: _Lines) -> dict[str, Any]:
             "failed": host in state.failed_hosts,
             "reason": "" if connected else next((_plain(line) for line in own_lines), ""),
             "operations": operations,
-            "notes": [note for name, note in lines.notes if name == host.name],
+            "notes": [note for name, note, degraded in lines.notes if name == host.name and not degraded],
+            "degraded": [note for name, note, degraded in lines.notes if name == host.name and degraded],
             "log": own_lines[-20:],
         }
     return hosts

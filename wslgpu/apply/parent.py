@@ -65,7 +65,8 @@ class ApplyRequest:
         if self.only:
             deploy_file = directory / "some_components.py"
             lines = [f"from tasks.{name} import {name}" for name in self.only]
-            lines += [f"{name}(_sudo=True)" for name in self.only]
+            lines.append("from wslgpu.host_settings import needs_sudo")
+            lines += [f"{name}(_sudo=needs_sudo())" for name in self.only]
             deploy_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
         arguments = [str(self.inventory), str(deploy_file)]
         for pattern in self.limit:

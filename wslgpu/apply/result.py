@@ -8,6 +8,7 @@ from typing import Any, Literal
 from wslgpu import __version__
 from wslgpu.errors import (
     EXIT_CANNOT_JUDGE,
+    EXIT_FAILED,
     EXIT_OK,
     ErrorClass,
     UnreachableError,
@@ -28,6 +29,7 @@ class HostResult:
     :param unchanged: how many found everything in place
     :param errors: what went wrong, in order
     :param notes: what operations had to tell that is no change and no failure
+    :param degraded: what makes the host work less well than it should, such as a failed unit
     """
 
     host: str
@@ -36,6 +38,7 @@ class HostResult:
     unchanged: int = 0
     errors: tuple[WslgpuError, ...] = ()
     notes: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -49,6 +52,7 @@ class HostResult:
             "changed": list(self.changed),
             "unchanged": self.unchanged,
             "notes": list(self.notes),
+            "degraded": list(self.degraded),
             "errors": [error.as_json() for error in self.errors],
         }
 
@@ -65,11 +69,14 @@ class ApplyResult:
     error: WslgpuError | None = None
     dry: bool = False
     seconds: float = field(default=0.0, compare=False)
+    strict: bool = False
 
     @property
     def exit_code(self) -> int:
-        """The worst host wins; no host at all is 2."""
+        """The worst host wins; no host at all is 2; a degraded host is 1 when that was asked for (``strict``)."""
         codes = [host.exit_code for host in self.hosts]
+        if self.strict and any(host.degraded for host in self.hosts):
+            codes.append(EXIT_FAILED)
         if self.error is not None:
             codes.append(self.error.exit_code)
         return worst_exit_code(codes) if codes else EXIT_CANNOT_JUDGE
@@ -94,7 +101,8 @@ def host_result(name: str, record: dict[str, Any]) -> HostResult:
     :param record: ``connected``, ``lost`` (the connection went away), ``operations``: list of ``name``, ``changed``
         (bool), ``failed`` (bool), ``output`` (list of lines); ``notes``
     """
-    return replace(_outcome(name, record), notes=tuple(record.get("notes", ())))
+    result = _outcome(name, record)
+    return replace(result, notes=tuple(record.get("notes", ())), degraded=tuple(record.get("degraded", ())))
 
 
 def _outcome(name: str, record: dict[str, Any]) -> HostResult:

@@ -1,0 +1,46 @@
+"""What the documents say about the code, held against the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wslgpu.cli import cli
+from wslgpu.errors import EXIT_CODES
+from wslgpu.settings import PROJECT_ROOT
+
+README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([*PROJECT_ROOT.glob("*.md"), *PROJECT_ROOT.glob("docs/**/*.md")])
+
+
+def test_the_readmes_exit_codes_are_the_codes() -> None:
+    rows = {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.+?) \|$", README, re.MULTILINE)}
+    assert rows == EXIT_CODES
+
+
+def test_the_readme_names_every_task() -> None:
+    tasks = {path.stem for path in (PROJECT_ROOT / "tasks").glob("*.py")} - {"__init__"}
+    assert len(tasks) >= 6
+    rows = set(re.findall(r"^\| ([a-z_]+) \| ", README, re.MULTILINE))
+    assert tasks == rows - {"task", "code"}
+
+
+def test_the_readme_names_every_command() -> None:
+    commands = set(cli.list_commands(cli.make_context("wslgpu", ["--help"], resilient_parsing=True)))
+    assert {"apply", "verify", "lab", "inventory", "pins"} <= commands
+    assert [name for name in commands if f"wslgpu {name}" not in README] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT_ROOT)))
+def test_links_between_documents_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("target", ["demo", "node", "test", "test-fast", "test-long", "check", "bench"])
+def test_make_has_what_the_documents_name(target: str) -> None:
+    makefile = (PROJECT_ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^{target}:", makefile, re.MULTILINE)
