@@ -84,7 +84,7 @@ class Settings(Strict):
     # the way out of the network
     proxy_url: OptionalUrl = ""
     """Proxy for apt, containerd, pip and downloads; user and password stand in proxy_credentials_file."""
-    no_proxy: list[str] = ["localhost", "127.0.0.1", "::1"]
+    no_proxy: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:*/-]+$")]] = ["localhost", "127.0.0.1", "::1"]
     proxy_credentials_file: str = ""
     """File on the controller, mode 0600, holding ``user:password``."""
     ca_file: str = ""
@@ -97,6 +97,8 @@ class Settings(Strict):
     """Keys of the Windows side's .wslconfig."""
     wslconfig_write: bool = False
     """Write .wslconfig on the mounted Windows drive, with a backup, instead of only rendering it."""
+    wslconfig_windows_user: Annotated[str, Field(pattern=r"^[^/\\:*?\"<>|]*$")] = ""
+    """Windows user whose .wslconfig it is, where more than one is possible."""
 
     # base
     base_packages: list[PackageName] = ["ca-certificates", "curl", "gnupg", "iproute2", "kmod", "procps"]

@@ -6,12 +6,16 @@ has a hyphen for its equals sign, so that WSL ignores the whole block and stays 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 WSLCONFIG_PATH = "mnt/c/Users/lab/.wslconfig"
 
 #: Windows line ends, as an editor there leaves them.
 WSLCONFIG = "[ws12]\r\nnetworkingMode-bridged\r\nvmSwitch=WSLBridge\r\ndhcp=false\r\nswap=0\r\n"
+
+WSLCONFIG_TIME_S = 1766505297
+"""The source document's date, 2025-12-23."""
 
 PROGRAMS = {
     "usr/bin/wslinfo": "wslinfo.sh",
@@ -26,6 +30,8 @@ def build_windows_tree(dest: Path) -> None:
     config = dest / WSLCONFIG_PATH
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_bytes(WSLCONFIG.encode())
+    # written long before the virtual machine started, so that nothing in it waits for a restart
+    os.utime(config, (WSLCONFIG_TIME_S, WSLCONFIG_TIME_S))
     for path, source in PROGRAMS.items():
         program = dest / path
         program.parent.mkdir(parents=True, exist_ok=True)

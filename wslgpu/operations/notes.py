@@ -1,0 +1,21 @@
+"""What an operation has to tell people that is no change and no failure.
+
+It goes through pyinfra's log, marked as ours: ``record.wslgpu_note`` holds the plain text and ``record.wslgpu_host``
+the host's name, so that a program which keeps pyinfra's own lines quiet can still show these.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from pyinfra import host, logger
+
+
+def tell(text: str, *, warning: bool = False) -> None:
+    """Show one line for the host in context, while operations are executed; nothing before that."""
+    if host.state.is_executing:
+        logger.log(
+            logging.WARNING if warning else logging.INFO,
+            f"{host.print_prefix}{text}",
+            extra={"wslgpu_note": text, "wslgpu_host": host.name},
+        )
