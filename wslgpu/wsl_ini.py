@@ -184,9 +184,14 @@ def set_value(text: str, homes: list[tuple[str, str]], value: str, meaning_the_s
 def _added(document: Document, section: str, line: str) -> str:
     """The text with a new line at the end of the section's first block, or of a new section at the end."""
     newline = document.newline
+    last = document.lines[-1] if document.lines else newline
+    ended = "" if last.endswith(("\n", "\r")) else newline
+    if last.rstrip("\r\n").endswith("\\"):
+        # such a last line would take ours for the rest of its value: give it an empty one
+        ended += newline
+    if ended:
+        document = parse("".join(document.lines) + ended)
     lines = list(document.lines)
-    if lines and not lines[-1].endswith(("\n", "\r")):
-        lines[-1] += newline
     position = 0
     in_section = False
     for item in document.items:

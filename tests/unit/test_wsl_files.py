@@ -215,3 +215,9 @@ def test_decode() -> None:
     for raw in (b"\xff\xfe\xff", b"caf\xe9", "[wsl2]".encode("utf-16-le")):
         with pytest.raises(ValueError, match=r"."):
             decode(raw)
+
+
+def test_a_backslash_at_the_very_end_does_not_swallow_our_line() -> None:
+    text = merge("[boot]\ncommand=a\\", {"boot": {"systemd": True}}, WSL_CONF_FILE)
+    assert text == "[boot]\ncommand=a\\\n\nsystemd=true\n"
+    assert merge(text, {"boot": {"systemd": True}}, WSL_CONF_FILE) == text
