@@ -1,0 +1,1 @@
+"""One record of what was found, and its writers: terminal, JSON, JUnit and Markdown."""

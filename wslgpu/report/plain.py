@@ -1,0 +1,21 @@
+"""Text from a node, made safe to show: no control characters, no secrets, bounded."""
+
+from __future__ import annotations
+
+import re
+
+LIMIT_CHARACTERS = 2000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|.)")
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@:]+:[^\s/@]+@")
+
+
+def clean(text: str, limit: int = LIMIT_CHARACTERS) -> str:
+    """The text without terminal escapes and user:password in addresses, cut to ``limit`` characters."""
+    text = _CREDENTIALS.sub(r"\g<scheme>***@", _CONTROL.sub("", _ESCAPES.sub("", text)))
+    return text if len(text) <= limit else text[: limit - 20] + f"... ({len(text)} chars)"
+
+
+def first_line(text: str) -> str:
+    """The first line that says something."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
