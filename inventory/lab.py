@@ -30,8 +30,8 @@ def _hosts() -> list[tuple[str, dict[str, Any]]]:
                 "ssh_key": str(lab.directory / "id_ed25519"),
                 "ssh_known_hosts_file": str(lab.directory / "known_hosts"),
                 "ssh_strict_host_key_checking": "yes",
-                # the profile is the site's choice; this lab only says where its versions come from
-                **{key: value for key, value in site.items() if key != "profile"},
+                # which profile is the site's choice; this lab only says where its versions come from
+                **site,
             },
         )
         for node in lab.nodes

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from wslgpu import __version__
-from wslgpu.errors import EXIT_CANNOT_JUDGE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError, WslgpuError
+from wslgpu.errors import EXIT_CANNOT_JUDGE, EXIT_INTERRUPTED, UsageError, WslgpuError
 from wslgpu.settings import PROJECT_ROOT
 
 INVENTORIES = ("local", "lab", "fleet")
@@ -174,7 +174,6 @@ def verify(
 
     from wslgpu.apply.sudo import sudo_kept
     from wslgpu.report import documents, terminal
-    from wslgpu.report.record import Outcome
     from wslgpu.verify.command import VerifyRequest
     from wslgpu.verify.command import verify as run
 
@@ -182,7 +181,7 @@ def verify(
     path, environment = inventory_path(inventory, lab)
     request = VerifyRequest(path, limit, suite, require, site, environment)
     with sudo_kept() if path.name == "local.py" else nullcontext():
-        record = run(request, progress=lambda line: click.echo(line, err=True))
+        record = replace(run(request, progress=lambda line: click.echo(line, err=True)), strict=strict)
     for style, file in (("junit", junit), ("markdown", markdown)):
         if file is not None:
             documents.write_file(record, style, file)
@@ -190,8 +189,7 @@ def verify(
         click.echo(documents.as_json(record))
     else:
         terminal.write(record, Console(highlight=False))
-    unknown = strict and record.exit_code == EXIT_OK and bool(record.checks(Outcome.UNKNOWN))
-    ctx.exit(EXIT_FAILED if unknown else record.exit_code)
+    ctx.exit(record.exit_code)
 
 
 @cli.group()

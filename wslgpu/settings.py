@@ -234,9 +234,14 @@ def _check_wsl_keys(site: YamlDocument) -> None:
 
 
 def site_overrides(site: Path) -> dict[str, Any]:
-    """The settings that a site file names itself, checked, as plain values: data for one host or group."""
+    """The settings that a site file names itself, checked, as plain values: data for one host or group.
+
+    A profile that it names comes with that profile's values.
+    """
     settings = load(site)
-    named = load_yaml(site).data
+    named = set(load_yaml(site).data)
+    if "profile" in named:
+        named |= set(load_pins(PINS_FILE)[0].profiles[settings.profile])
     return {key: value for key, value in settings.as_data().items() if key in named}
 
 

@@ -135,3 +135,11 @@ def test_a_wrong_value_that_came_past_the_files_is_refused(site: Path) -> None:
     data["apt_lock_timeout_s"] = "soon"
     with pytest.raises(DataError, match="apt_lock_timeout_s"):
         of_data(data)
+
+
+def test_a_profile_that_a_site_names_comes_with_its_values(site: Path) -> None:
+    site.write_text("profile: reference\n")
+    overrides = site_overrides(site)
+    assert overrides["profile"] == "reference"
+    assert overrides["container_toolkit_version"] == "1.18.1-1"
+    assert "containerd_package" not in overrides

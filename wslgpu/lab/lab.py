@@ -281,7 +281,6 @@ def _ssh_config(lab_state: LabState) -> str:
 
 def _write_site(lab_state: LabState) -> None:
     data: dict[str, Any] = {
-        "profile": "current",
         "wsl_required": persona.find(lab_state.persona).wsl_required,
         **servers.site_data(lab_state),
     }
