@@ -1,0 +1,284 @@
+"""Ways in which a provisioned node goes wrong, what names each, and whether apply puts it back.
+
+A row is one thing that people, upgrades or Windows do to a node. ``wslgpu verify`` must name it by a check's id, and
+``wslgpu apply`` either repairs it or says why it will not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NAMESPACE = "k8s.io"
+TOOLKIT = "nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1"
+SPEC = "/var/run/cdi/nvidia.yaml"
+CONFIG = "/etc/containerd/config.toml"
+DROP_IN = "/etc/containerd/conf.d/99-nvidia.toml"
+SOURCES = "/etc/apt/sources.list.d/nvidia-container-toolkit.sources"
+KEYRING = "/usr/share/keyrings/nvidia-container-toolkit-keyring.gpg"
+HOSTS = "/etc/containerd/certs.d/docker.io/hosts.toml"
+RUNTIME = "/usr/bin/nvidia-container-runtime"
+IMAGE = "docker.io/nvidia/cuda:13.0.0"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One row.
+
+    :param id: permanent; faults.md's number stands in it where it is one of its rows
+    :param component: whose suite names it, and whose task repairs it
+    :param breaks: shell, run on the node; empty for what only the lab can do (see test_drifts.py)
+    :param red: checks that must go red; others may, as consequences
+    :param refusal: words of apply's error, where it will not repair
+    :param by_hand: words of the red check's remedy, where apply leaves it alone on purpose
+    :param mends: shell that puts it back where apply does not
+    :param fast: one of the few that stand for all in `make test`
+    """
+
+    id: str
+    component: str
+    breaks: str
+    red: frozenset[str]
+    refusal: str = ""
+    by_hand: str = ""
+    mends: str = ""
+    fast: bool = False
+    suites: tuple[str, ...] = ()
+
+
+def _red(*ids: str) -> frozenset[str]:
+    return frozenset(ids)
+
+
+WSL = (
+    Drift(
+        "wsl-conf-changed",
+        "wsl",
+        "sed -i 's/^systemd *=.*/systemd=false/' /etc/wsl.conf",
+        _red("wsl.conf.keys"),
+        fast=True,
+    ),
+    Drift("wsl-conf-key-removed", "wsl", "sed -i /^systemd/d /etc/wsl.conf", _red("wsl.conf.keys")),
+    Drift("wsl-conf-gone", "wsl", "rm /etc/wsl.conf", _red("wsl.conf.keys", "wsl.conf.readable")),
+    Drift("wsl-conf-of-another-user", "wsl", "chown daemon /etc/wsl.conf", _red("wsl.conf.readable")),
+    Drift(
+        "ld-wsl-conf-removed",
+        "wsl",
+        "rm /etc/ld.so.conf.d/ld.wsl.conf && ldconfig",
+        _red("wsl.driver.linker", "wsl.driver.linker_configured"),
+        by_hand="/etc/ld.so.conf.d/ld.wsl.conf",
+        mends="echo /usr/lib/wsl/lib >/etc/ld.so.conf.d/ld.wsl.conf && ldconfig",
+    ),
+    Drift(
+        "linux-driver-48",
+        "preflight",
+        "cp /usr/lib/wsl/lib/libcuda.so.1 /usr/lib/x86_64-linux-gnu/libcuda.so.1 && ldconfig",
+        _red("wsl.driver.shadow"),
+        refusal="libcuda",
+        mends="rm /usr/lib/x86_64-linux-gnu/libcuda.so.1 && ldconfig",
+        suites=("wsl",),
+    ),
+)
+
+BASE = (
+    Drift(
+        "base-package-removed",
+        "base",
+        "dpkg --remove --force-depends kmod",
+        _red("base.packages.installed"),
+    ),
+    Drift("data-directory-gone", "base", "rm -r /var/lib/wslgpu", _red("base.data.directory")),
+    Drift("data-directory-writable", "base", "chmod 777 /var/lib/wslgpu", _red("base.data.directory"), fast=True),
+    Drift(
+        "proxy-secret-readable",
+        "base",
+        "mkdir -p /etc/wslgpu && echo https_proxy=http://u:p@192.0.2.1:3128 >/etc/wslgpu/proxy.env"
+        " && chmod 644 /etc/wslgpu/proxy.env",
+        _red("base.proxy.secret"),
+    ),
+)
+
+CONTAINERD = (
+    Drift("service-stopped", "containerd", "systemctl stop containerd", _red("containerd.service.active")),
+    Drift("service-disabled", "containerd", "systemctl disable containerd", _red("containerd.service.enabled")),
+    Drift(
+        "package-removed",
+        "containerd",
+        "DEBIAN_FRONTEND=noninteractive apt-get -q -y remove containerd",
+        _red("containerd.package.installed"),
+    ),
+    Drift(
+        "config-not-restarted",
+        "containerd",
+        f"sed -i 's/SystemdCgroup = true/SystemdCgroup = false/' {CONFIG} {DROP_IN}",
+        _red("containerd.running.config", "containerd.running.since"),
+    ),
+    Drift(
+        "config-changed",
+        "containerd",
+        f"sed -i 's/SystemdCgroup = true/SystemdCgroup = false/' {CONFIG} {DROP_IN} && systemctl restart containerd",
+        _red("containerd.running.systemd_cgroup"),
+        fast=True,
+    ),
+    Drift("config-broken", "containerd", f"echo '[oops' >>{CONFIG}", _red("containerd.config.accepted")),
+    Drift("imports-removed", "containerd", f"sed -i /^imports/d {CONFIG}", _red("containerd.config.imports")),
+    Drift(
+        "drop-in-of-another",
+        "containerd",
+        'printf \'version = 2\\n[plugins."io.containerd.grpc.v1.cri".containerd]\\ndefault_runtime_name = "runc"\\n\''
+        " >/etc/containerd/conf.d/zz-mine.toml && systemctl restart containerd",
+        _red("containerd.registry.path"),
+        refusal="zz-mine.toml",
+        mends="rm /etc/containerd/conf.d/zz-mine.toml && systemctl restart containerd",
+    ),
+    Drift(
+        "mirror-resolves",
+        "containerd",
+        f"""sed -i 's/"pull"/"pull", "resolve"/' {HOSTS}""",
+        _red("containerd.registry.mirrors"),
+    ),
+    Drift("mirror-gone", "containerd", f"rm {HOSTS}", _red("containerd.registry.mirrors")),
+    Drift(
+        "containerd-replaced",
+        "containerd",
+        "cp -p /usr/bin/containerd /usr/bin/.other && echo >>/usr/bin/.other && mv /usr/bin/.other /usr/bin/containerd",
+        _red("containerd.package.intact", "containerd.running.binary"),
+        by_hand="--reinstall",
+        mends="DEBIAN_FRONTEND=noninteractive apt-get -q -y --reinstall install containerd"
+        " && systemctl restart containerd",
+    ),
+)
+
+TOOLKIT_DRIFTS = (
+    Drift(
+        "package-unheld",
+        "container_toolkit",
+        "apt-mark unhold nvidia-container-toolkit",
+        _red("container_toolkit.packages.held"),
+        fast=True,
+    ),
+    Drift(
+        "package-of-another-version",
+        "container_toolkit",
+        "DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-downgrades --allow-change-held-packages install "
+        + " ".join(f"{name}=1.19.1-1" for name in TOOLKIT.split()),
+        _red("container_toolkit.packages.version"),
+    ),
+    Drift(
+        "keyring-replaced",
+        "container_toolkit",
+        f"cat /usr/share/keyrings/debian-archive-keyring.gpg >{KEYRING}",
+        _red("container_toolkit.keyring.fingerprint"),
+    ),
+    Drift(
+        "keyring-writable", "container_toolkit", f"chmod 666 {KEYRING}", _red("container_toolkit.keyring.permissions")
+    ),
+    Drift(
+        "sources-edited",
+        "container_toolkit",
+        f"sed -i /^Signed-By/d {SOURCES}",
+        _red("container_toolkit.repository.source"),
+    ),
+    Drift(
+        "repository-twice-13",
+        "container_toolkit",
+        f"sed -n 's/^URIs: /deb [trusted=yes] /p' {SOURCES} | sed 's,$, /,' >/etc/apt/sources.list.d/mine.list",
+        _red("container_toolkit.repository.single"),
+        refusal="named twice",
+        mends="rm /etc/apt/sources.list.d/mine.list",
+    ),
+    Drift(
+        "preferences-removed",
+        "container_toolkit",
+        "rm /etc/apt/preferences.d/wslgpu-container-toolkit",
+        _red("container_toolkit.packages.pinned"),
+    ),
+    Drift(
+        "runtime-mode-changed",
+        "container_toolkit",
+        """sed -i 's/^mode = .*/mode = "legacy"/' /etc/nvidia-container-runtime/config.toml""",
+        _red("container_toolkit.config.mode"),
+    ),
+    Drift("drop-in-removed", "container_toolkit", f"rm {DROP_IN}", _red("container_toolkit.containerd.files")),
+    Drift(
+        "runtime-lost",
+        "container_toolkit",
+        f"rm {DROP_IN} && systemctl restart containerd",
+        _red("container_toolkit.containerd.runtime", "container_toolkit.containerd.default"),
+        fast=True,
+    ),
+    Drift(
+        "default-runtime-changed",
+        "container_toolkit",
+        f"""sed -i 's/default_runtime_name = .*/default_runtime_name = "runc"/' {DROP_IN}"""
+        " && systemctl restart containerd",
+        _red("container_toolkit.containerd.default"),
+    ),
+    Drift(
+        "runtime-replaced",
+        "container_toolkit",
+        f"dpkg-divert --quiet --add --rename --divert {RUNTIME}.real {RUNTIME}"
+        f""" && printf '#!/bin/sh\\nexec runc "$@"\\n' >{RUNTIME} && chmod 755 {RUNTIME}""",
+        _red("container_toolkit.packages.intact", "container_toolkit.container.devices"),
+        by_hand="--reinstall",
+        mends=f"rm {RUNTIME} && dpkg-divert --quiet --remove --rename {RUNTIME}",
+    ),
+    Drift(
+        "refresh-disabled",
+        "container_toolkit",
+        "systemctl disable --now nvidia-cdi-refresh.path",
+        _red("container_toolkit.refresh.enabled"),
+    ),
+    Drift("cdi-spec-gone", "container_toolkit", f"rm {SPEC}", _red("container_toolkit.cdi.present")),
+    Drift(
+        "cdi-spec-lacks-a-mount",
+        "container_toolkit",
+        f"sed -i '/hostPath:.*nvcubins.bin/,/rprivate/d' {SPEC}",
+        _red("container_toolkit.cdi.mounts"),
+    ),
+    Drift(
+        "cdi-spec-of-another-device",
+        "container_toolkit",
+        f"""sed -i 's/name: all/name: "0"/' {SPEC}""",
+        _red("container_toolkit.cdi.device"),
+    ),
+    Drift(
+        "cdi-kind-twice-30",
+        "container_toolkit",
+        f"mkdir -p /etc/cdi && cp {SPEC} /etc/cdi/mine.yaml",
+        _red("container_toolkit.cdi.single"),
+        refusal="claimed by more than one file",
+        mends="rm /etc/cdi/mine.yaml",
+    ),
+    Drift(
+        "cdi-spec-stale-28-29",
+        "container_toolkit",
+        "",
+        _red("container_toolkit.cdi.paths", "container_toolkit.cdi.current"),
+    ),
+)
+
+IMAGES = (
+    Drift(
+        "image-gone",
+        "cuda_images",
+        f"digest=$(ctr -n {NAMESPACE} images ls | awk '$1 ~ /:13.0.0-runtime/ {{print $3}}');"
+        f" ctr -n {NAMESPACE} images ls | awk -v d=$digest '$3 == d {{print $1}}'"
+        f" | xargs ctr -n {NAMESPACE} images rm --sync",
+        _red("cuda_images.runtime.held", "cuda_images.runtime.tag"),
+        fast=True,
+    ),
+    Drift(
+        "tag-moved",
+        "cuda_images",
+        f"ctr -n {NAMESPACE} images tag --force {IMAGE}-base-ubuntu24.04 {IMAGE}-devel-ubuntu24.04",
+        _red("cuda_images.devel.tag"),
+    ),
+    Drift(
+        "layer-lost",
+        "cuda_images",
+        f"ctr -n {NAMESPACE} content ls | awk '$2 ~ /MB/ {{print $1; exit}}' | xargs ctr -n {NAMESPACE} content rm",
+        _red("cuda_images.base.complete"),
+    ),
+)
+
+DRIFTS = (*WSL, *BASE, *CONTAINERD, *TOOLKIT_DRIFTS, *IMAGES)
