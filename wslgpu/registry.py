@@ -1,24 +1,22 @@
-"""Asks a registry which digest a tag stands for, and writes the answer into the site file.
+"""Asking an image registry which digest a tag means.
 
-The registry HTTP API v2 (github.com/opencontainers/distribution-spec): a manifest's digest is the sha256 of its bytes,
-so the answer is computed here and compared with what the registry says in ``Docker-Content-Digest``.
+Only the registry that the name belongs to is asked, never a mirror: who resolves a tag decides what is run.
+Source: opencontainers/distribution-spec (pulling manifests), distribution/distribution docs (token authentication).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
 
 import requests
-import yaml
 
-from wslgpu.errors import ErrorClass, UsageError, WslgpuError
-from wslgpu.pins import UNRESOLVED
-from wslgpu.yaml_source import load_yaml
+from wslgpu.errors import ErrorClass, WslgpuError
 
-_ACCEPT = ", ".join(
+ACCEPT = ", ".join(
     (
         "application/vnd.oci.image.index.v1+json",
         "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -26,21 +24,19 @@ _ACCEPT = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
-_LIMIT_BYTES = 4 << 20
-_HUB = "https://registry-1.docker.io"
+SIZE_LIMIT_BYTES = 4 << 20
+TRIES = 4
+_BUSY = (408, 429, 500, 502, 503, 504)
 
 
 class RegistryError(WslgpuError):
-    """A registry that did not answer, or not with what was asked for. The run cannot go on without the answer."""
+    """A registry that cannot be asked, or whose answer cannot be trusted."""
 
-    def __init__(self, what: str, where: str, *, integrity: bool = False) -> None:
-        super().__init__(
-            what,
-            where,
-            "Run `wslgpu pins resolve` where the registry can be reached, or write the digest into site.yml.",
-            ErrorClass.INTEGRITY if integrity else ErrorClass.NETWORK,
-            not integrity,
-        )
+
+def registry_url(repository: str) -> tuple[str, str]:
+    """Address of the registry that a repository belongs to, and the repository's name there."""
+    host, _, name = repository.partition("/")
+    return ("https://registry-1.docker.io" if host == "docker.io" else f"https://{host}"), name
 
 
 def resolve_digest(
@@ -48,95 +44,149 @@ def resolve_digest(
     tag: str,
     *,
     base_url: str | None = None,
-    proxies: dict[str, str] | None = None,
-    ca_file: str | None = None,
-    timeout_s: float = 30,
+    proxies: Mapping[str, str] | None = None,
+    ca_file: str = "",
+    timeout_s: int = 60,
 ) -> str:
-    """The digest (``sha256:...``) of what a tag names now: an index where there is one, else a manifest.
+    """The digest of the index or manifest that a tag names now, compared with the bytes that came.
 
-    :param repository: with its registry, e.g. ``docker.io/nvidia/cuda``
-    :param base_url: another address of that registry
-    :param ca_file: PEM file to check the registry's certificate against, instead of the system's authorities
-    :raises RegistryError: no answer, no such tag, too much of an answer, or a digest that is not its bytes'
+    :param repository: with its registry, such as ``docker.io/nvidia/cuda``
+    :param base_url: another address of that same registry
+    :param proxies: as requests takes them
+    :param ca_file: PEM file with the certificate authorities to trust; empty: the system's
+    :param timeout_s: deadline of the whole, waits included
+    :raises RegistryError: with class network (retryable), integrity or platform
     """
-    registry, _, path = repository.partition("/")
-    url = f"{base_url or (_HUB if registry == 'docker.io' else f'https://{registry}')}/v2/{path}/manifests/{tag}"
-    session = requests.Session()
-    session.proxies.update(proxies or {})
-    if ca_file:
-        session.verify = ca_file
-    name = f"{repository}:{tag}"
-    try:
-        answer = _get(session, url, {"Accept": _ACCEPT}, timeout_s)
-        if answer.status_code == requests.codes.unauthorized:
-            token = _token(session, answer.headers.get("WWW-Authenticate", ""), timeout_s)
-            answer = _get(session, url, {"Accept": _ACCEPT, "Authorization": f"Bearer {token}"}, timeout_s)
-        body = _body(answer, name)
-    except requests.exceptions.SSLError as error:
-        raise RegistryError(f"its certificate is not trusted ({error})", url, integrity=True) from error
-    except requests.RequestException as error:
-        raise RegistryError(f"cannot be asked for {name} ({type(error).__name__})", url) from error
-    if answer.status_code != requests.codes.ok:
-        raise RegistryError(f"answered {answer.status_code} to the question for {name}", url)
+    found, name = registry_url(repository)
+    url = f"{(base_url or found).rstrip('/')}/v2/{name}/manifests/{tag}"
+    with requests.Session() as session:
+        session.proxies.update(proxies or {})
+        if ca_file:
+            session.verify = ca_file
+        answer = _get(session, url, time.monotonic() + timeout_s)
+    return checked_digest(answer.content, answer.headers.get("Docker-Content-Digest", ""), url)
+
+
+def checked_digest(body: bytes, header: str, where: str) -> str:
+    """The digest of a manifest's bytes.
+
+    :raises RegistryError: the registry says another one
+    """
     digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-    said = answer.headers.get("Docker-Content-Digest", digest)
-    if said != digest:
-        raise RegistryError(f"says that {name} is {said}, but its bytes are {digest}", url, integrity=True)
+    if header.startswith("sha256:") and header != digest:
+        raise RegistryError(
+            f"the registry says {header} and sends content of {digest}",
+            where,
+            "A proxy alters what comes: try from elsewhere.",
+            ErrorClass.INTEGRITY,
+        )
     return digest
 
 
-def _get(session: requests.Session, url: str, headers: dict[str, str], timeout_s: float) -> requests.Response:
-    return session.get(url, headers=headers, timeout=timeout_s, stream=True)
+def _get(session: requests.Session, url: str, deadline: float) -> requests.Response:
+    headers = {"Accept": ACCEPT}
+    for attempt in range(1, TRIES + 1):
+        answer = _request(session, url, headers, deadline)
+        if answer.status_code == 401 and "Authorization" not in headers:
+            challenge = answer.headers.get("WWW-Authenticate", "")
+            headers["Authorization"] = f"Bearer {_token(session, challenge, url, deadline)}"
+            answer = _request(session, url, headers, deadline)
+        if answer.status_code == 200:
+            return answer
+        if answer.status_code not in _BUSY:
+            raise RegistryError(
+                f"the registry answered {answer.status_code}", url, "Check repository and tag.", ErrorClass.PLATFORM
+            )
+        wait = retry_after(answer.headers.get("Retry-After", ""), attempt)
+        if attempt == TRIES or time.monotonic() + wait >= deadline:
+            raise RegistryError(
+                f"the registry answered {answer.status_code} and asks to wait {wait} s",
+                url,
+                "Run again later.",
+                ErrorClass.NETWORK,
+                True,
+            )
+        time.sleep(wait)
+    raise AssertionError("unreachable")
 
 
-def _body(answer: requests.Response, name: str) -> bytes:
-    body = bytearray()
-    for chunk in answer.iter_content(65536):
-        body += chunk
-        if len(body) > _LIMIT_BYTES:
-            raise RegistryError(f"sends more than {_LIMIT_BYTES} bytes for {name}", answer.url, integrity=True)
-    return bytes(body)
+def retry_after(header: str, attempt: int) -> int:
+    """Seconds to wait before the next try: as the registry says, else 1, 2, 4."""
+    return int(header) if header.isdigit() else 1 << (attempt - 1)
 
 
-def _token(session: requests.Session, challenge: str, timeout_s: float) -> str:
-    """A token for anonymous pulls, as the ``WWW-Authenticate`` header describes how to get one."""
-    fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
-    realm = fields.pop("realm", "")
-    if not realm.startswith("https://"):
-        raise RegistryError("asks for a login in a way that is not understood", realm or "the registry")
-    answer = session.get(realm, params=fields, timeout=timeout_s)
-    answer.raise_for_status()
-    document: dict[str, Any] = answer.json()
-    return str(document.get("token") or document.get("access_token") or "")
+def _request(session: requests.Session, url: str, headers: Mapping[str, str], deadline: float) -> requests.Response:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise RegistryError("did not answer in time", url, "Run again later.", ErrorClass.NETWORK, True)
+    try:
+        answer = session.get(url, headers=headers, timeout=min(left, 30), stream=True)
+        body = bytearray()
+        for piece in answer.iter_content(1 << 16):
+            body += piece
+            if len(body) > SIZE_LIMIT_BYTES or time.monotonic() > deadline:
+                raise RegistryError(
+                    "sends more, or more slowly, than a manifest takes",
+                    url,
+                    "Check the address.",
+                    ErrorClass.NETWORK,
+                    True,
+                )
+        answer._content = bytes(body)
+    except requests.exceptions.SSLError as error:
+        raise RegistryError(
+            f"the TLS connection cannot be trusted ({_reason(error)})",
+            url,
+            "Behind a proxy that opens TLS, name the company's CA as ca_file in site.yml.",
+            ErrorClass.INTEGRITY,
+        ) from error
+    except requests.exceptions.RequestException as error:
+        raise RegistryError(
+            f"cannot be reached ({_reason(error)})",
+            url,
+            "Check the connection, DNS and the proxy.",
+            ErrorClass.NETWORK,
+            True,
+        ) from error
+    return answer
 
 
-def write_site_digests(site: Path, digests: dict[str, str], rows: list[dict[str, Any]]) -> None:
-    """Write resolved digests into a site file, which is made if missing; all else in it stays, comments included.
-
-    :param digests: ``repository:tag`` -> digest
-    :param rows: the images in force, as plain values: the whole list is written where the site has none of its own
-    :raises UsageError: the site's own list is written in a way that a text edit cannot follow
-    """
-    text = site.read_text(encoding="utf-8") if site.exists() else ""
-    if text.strip() and "cuda_images" in load_yaml(site).data:
-        text = _edited(text, digests, site)
-    else:
-        resolved = [{**row, "digest": digests.get(f"{row['repository']}:{row['tag']}", row["digest"])} for row in rows]
-        block = yaml.safe_dump({"cuda_images": resolved}, sort_keys=False)
-        text = (text.rstrip("\n") + "\n\n" if text.strip() else "") + block
-    new = site.with_name(f".{site.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(site)
+def _reason(error: Exception) -> str:
+    """The innermost words of an exception: no addresses of a proxy, which may hold a password."""
+    text = re.sub(r"\S+://\S+", "", str(error))
+    if "resolve" in text or "Name or service" in text or "name resolution" in text:
+        return "DNS gives no address"
+    for words in ("Connection refused", "timed out", "certificate verify failed", "Proxy", "Network is unreachable"):
+        if words in text:
+            return words
+    return type(error).__name__
 
 
-def _edited(text: str, digests: dict[str, str], site: Path) -> str:
-    rows: list[dict[str, str]] = load_yaml(site).data["cuda_images"]
-    lines = text.splitlines()
-    places = [i for i, line in enumerate(lines) if re.match(r"[\s-]*digest:", line)]
-    if len(places) != len(rows):
-        raise UsageError("cuda_images is not written one key per line", str(site), "Write the digests in by hand.")
-    for place, row in zip(places, rows, strict=True):
-        digest = digests.get(f"{row['repository']}:{row['tag']}")
-        if digest and row["digest"] == UNRESOLVED:
-            lines[place] = lines[place].replace(UNRESOLVED, digest, 1)
-    return "\n".join(lines) + "\n"
+def parse_challenge(header: str) -> dict[str, str]:
+    """The parameters of a ``WWW-Authenticate: Bearer`` header; empty for any other scheme."""
+    if not header.lower().startswith("bearer "):
+        return {}
+    return {key.lower(): value for key, value in re.findall(r'(\w+)="([^"]*)"', header)}
+
+
+def _token(session: requests.Session, challenge: str, url: str, deadline: float) -> str:
+    """An anonymous token for pulling. A realm without TLS is refused where the registry itself has it."""
+    parts = parse_challenge(challenge)
+    realm = parts.get("realm", "")
+    secure = urlsplit(url).scheme == "https"
+    if urlsplit(realm).scheme not in (("https",) if secure else ("http", "https")):
+        raise RegistryError(
+            "wants a login that wslgpu does not know", url, "Only public images can be resolved.", ErrorClass.PLATFORM
+        )
+    query = "&".join(f"{key}={quote(parts[key], safe='')}" for key in ("service", "scope") if key in parts)
+    answer = _request(session, f"{realm}{'&' if '?' in realm else '?'}{query}", {}, deadline)
+    try:
+        data = answer.json()
+        token = data.get("token") or data.get("access_token")
+    except (ValueError, AttributeError):
+        token = None
+    if answer.status_code != 200 or not isinstance(token, str):
+        raise RegistryError(
+            f"gives no token for an anonymous pull ({answer.status_code})", url, "Run again later.", ErrorClass.PLATFORM
+        )
+    return token

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from wslgpu.pins import UNRESOLVED
-from wslgpu.registry import resolve_digest, write_site_digests
-from wslgpu.settings import load, site_file
+from wslgpu.pins import UNRESOLVED, ImagePin
+from wslgpu.registry import RegistryError, resolve_digest
+from wslgpu.settings import Settings, load, site_file
+from wslgpu.site_digests import write_site_digests
 
 
 def resolve_missing(site: Path | None, *, write: bool) -> dict[str, str]:
@@ -21,16 +22,19 @@ def resolve_missing(site: Path | None, *, write: bool) -> dict[str, str]:
     for image in settings.cuda_images:
         if image.digest != UNRESOLVED:
             continue
-        found[image.name] = resolve_digest(
-            image.repository,
-            image.tag,
-            base_url=None,
-            proxies={"http": settings.proxy_url, "https": settings.proxy_url} if settings.proxy_url else {},
-            ca_file=settings.ca_file or None,
-            timeout_s=30,
-        )
+        found[image.name] = _resolve(image, settings)
         sys.stderr.write(f"{image.name} is {found[image.name]}\n")
     if found and write:
-        write_site_digests(path, found, settings.as_data()["cuda_images"])
+        write_site_digests(path, found)
         sys.stderr.write(f"Written to {path}: these are used from now on.\n")
     return found
+
+
+def _resolve(image: ImagePin, settings: Settings) -> str:
+    proxies = {"http": settings.proxy_url, "https": settings.proxy_url} if settings.proxy_url else {}
+    try:
+        return resolve_digest(image.repository, image.tag, proxies=proxies, ca_file=settings.ca_file)
+    except RegistryError as error:
+        error.what = f"{image.name} has no digest, and the registry could not be asked for it: {error.what}"
+        error.next_step += " `wslgpu pins resolve` tries this step alone; or write the digest into site.yml."
+        raise

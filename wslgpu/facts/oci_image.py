@@ -1,8 +1,8 @@
-"""The images that containerd holds in a namespace."""
+"""The images that containerd holds, in one round trip."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pyinfra.api import StringCommand
 
@@ -10,43 +10,38 @@ from wslgpu.facts.script import ScriptFact
 
 
 @dataclass(frozen=True)
-class HeldImages:
-    """What containerd answers.
+class ImageState:
+    """One name in containerd's image store.
 
-    :param answers: containerd is there and running
-    :param digests: image name -> digest of its index or manifest, of images whose content is all there
+    :param digest: what the name points at
+    :param whole: all its content for this architecture is there, and unpacked
     """
 
-    answers: bool = False
-    digests: dict[str, str] = field(default_factory=dict)
-
-    def holds(self, reference: str, name: str, digest: str) -> bool:
-        """Both names of an image, ``repository@digest`` and ``repository:tag``, stand for this digest."""
-        return self.digests.get(reference) == digest and self.digests.get(name) == digest
+    digest: str
+    whole: bool
 
 
-def parse_images(lines: list[str]) -> HeldImages:
-    """Read oci_images.sh's output; an image with content missing counts as absent."""
-    answers = "containerd yes" in lines
-    digests: dict[str, str] = {}
+def parse_images(lines: list[str]) -> dict[str, ImageState]:
+    """Read oci_images.sh's output; keys are names as containerd has them, ``docker.io/nvidia/cuda:13.0.0-...``."""
+    images: dict[str, ImageState] = {}
     for line in lines:
-        parts = line.split()
-        if len(parts) == 4 and parts[0] == "image" and parts[3] == "complete":
-            digests[parts[1]] = parts[2]
-    return HeldImages(answers, digests)
+        words = line.split()
+        if words[:1] == ["image"] and len(words) == 5:
+            images[words[1]] = ImageState(words[2], words[3] == "complete" and words[4] == "true")
+    return images
 
 
-class OciImages(ScriptFact[HeldImages]):
-    """The images of one containerd namespace, as :class:`HeldImages`."""
+class OciImages(ScriptFact[dict[str, ImageState]]):
+    """Maps each image name in a containerd namespace to its :class:`ImageState`."""
 
     script_name = "oci_images"
 
     @staticmethod
-    def default() -> HeldImages:
-        return HeldImages()
+    def default() -> dict[str, ImageState]:
+        return {}
 
     def command(self, namespace: str) -> StringCommand:  # type: ignore[override]
         return super().command(namespace)
 
-    def process(self, output: list[str]) -> HeldImages:
+    def process(self, output: list[str]) -> dict[str, ImageState]:
         return parse_images(output)

@@ -1,4 +1,4 @@
-"""Images in containerd, by digest, with the tag kept for people."""
+"""Container images by digest, in containerd's own store."""
 
 from __future__ import annotations
 
@@ -10,45 +10,40 @@ from pyinfra.api import StringCommand, operation
 from wslgpu.facts import bound
 from wslgpu.facts.oci_image import OciImages
 from wslgpu.operations.script import script
-from wslgpu.pins import UNRESOLVED, ImagePin
-
-_ASIDE_S = 120
-"""What a pull may take besides the transfer: the checks, and the waits that a busy registry asks for."""
+from wslgpu.pins import UNRESOLVED
 
 
 @operation()
-def pulled(
-    image: dict[str, object], namespace: str, registry_url: str, reserve_bytes: int, timeout_s: int
+def present(
+    repository: str,
+    tag: str,
+    digest: str,
+    *,
+    namespace: str,
+    size_bytes: int,
+    reserve_bytes: int,
+    timeout_s: int,
 ) -> Generator[StringCommand, None, None]:
-    """Make containerd hold one image, whole, under its digest and its name.
+    """Have an image whole and unpacked, under its digest and under its tag.
 
-    :param image: an :class:`~wslgpu.pins.ImagePin` as plain values
-    :param registry_url: the mirror or registry that is asked how long to wait when it is busy
-    :param reserve_bytes: what must stay free on the disk
-    :param timeout_s: deadline of one transfer
+    It is asked for by digest only, so that no registry or mirror decides what the tag means; the tag is a name that
+    we give it, and is moved when it names another digest.
+
+    :param size_bytes: compressed; three times that, and ``reserve_bytes``, must be free before it is fetched
+    :param timeout_s: deadline of the whole transfer
     """
-    pin = ImagePin.model_validate(image)
-    if pin.digest == UNRESOLVED:
+    name, reference = f"{repository}:{tag}", f"{repository}@{digest}"
+    if digest == UNRESOLVED:
         yield script(
             "fail",
             "usage",
-            f"the pin of {pin.name} has no digest",
-            "Ask the registry for it once with: wslgpu pins resolve",
+            f"the image {name} has no digest: nobody has compared one with its registry yet",
+            "wslgpu pins resolve asks the registry and writes it to site.yml.",
         )
         return
-    held = bound.read(OciImages, namespace=namespace)
-    if held.holds(pin.reference, pin.name, pin.digest):
-        host.noop(f"{pin.name} is {pin.digest}")
+    images = bound.read(OciImages, namespace=namespace)
+    settled = [one in images and images[one].digest == digest and images[one].whole for one in (reference, name)]
+    if all(settled):
+        host.noop(f"{name} is there, whole, as {digest}")
         return
-    yield script(
-        "oci_image_pull",
-        namespace,
-        pin.reference,
-        pin.name,
-        pin.digest,
-        pin.size_bytes,
-        reserve_bytes,
-        timeout_s,
-        registry_url,
-        timeout_s=4 * timeout_s + _ASIDE_S,
-    )
+    yield script("oci_image", namespace, repository, tag, digest, size_bytes, reserve_bytes, timeout_s)

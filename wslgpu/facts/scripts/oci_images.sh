@@ -1,19 +1,9 @@
 # shellcheck shell=sh
-# oci_images.sh NAMESPACE: what containerd holds there. Prints "containerd yes|no", then per image:
-# "image NAME DIGEST complete|incomplete".
-if ! command -v ctr >/dev/null || ! timeout 20 ctr version >/dev/null 2>&1; then
-    echo "containerd no"
-    exit 0
-fi
-echo "containerd yes"
-timeout 60 ctr --namespace "$1" images check 2>/dev/null | while read -r name _type digest status _rest; do
-    case $digest in
-    sha256:*) ;;
-    *) continue ;;
-    esac
-    if [ "$status" = complete ]; then
-        echo "image $name $digest complete"
-    else
-        echo "image $name $digest incomplete"
-    fi
-done
+# oci_images.sh NAMESPACE: what containerd holds.
+#   image NAME DIGEST COMPLETE UNPACKED     from "ctr images check": complete or incomplete, true or false
+# The columns of ctr: REF TYPE DIGEST STATUS SIZE UNPACKED, where STATUS and SIZE have spaces in them.
+echo "wslgpu-oci-images"
+command -v ctr >/dev/null || exit 0
+echo "answers $(timeout 10 ctr version >/dev/null 2>&1 && echo yes || echo no)"
+timeout 60 ctr --namespace "$1" images check 2>/dev/null |
+    awk 'NR > 1 && $3 ~ /^sha256:/ { print "image", $1, $3, $4, $NF }'
