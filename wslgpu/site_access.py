@@ -12,12 +12,12 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from wslgpu.errors import DataError
+from wslgpu.templates import render
 
 APT_PROXY = "/etc/apt/apt.conf.d/80wslgpu-proxy.conf"
 APT_CREDENTIALS = "/etc/apt/auth.conf.d/wslgpu-proxy.conf"
 PROXY_ENVIRONMENT = "/etc/wslgpu/proxy.env"
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-_MARK = "# Made by wslgpu; changes here are overwritten.\n"
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 
 
@@ -74,18 +74,15 @@ def read_authorities(path: str) -> tuple[str, ...]:
 
 def apt_proxy(proxy_url: str, no_proxy: list[str]) -> str:
     """apt's configuration, without credentials; apt takes exceptions by exact host name (apt-transport-http(1))."""
-    lines = [f'Acquire::{scheme}::Proxy "{proxy_url}";\n' for scheme in ("http", "https")]
-    for name in no_proxy:
-        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name):
-            lines += [f'Acquire::{scheme}::Proxy::{name} "DIRECT";\n' for scheme in ("http", "https")]
-    return _MARK.replace("#", "//") + "".join(lines)
+    direct = [name for name in no_proxy if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]*", name)]
+    return render(APT_PROXY, proxy_url=proxy_url, direct=direct)
 
 
 def apt_credentials(proxy_url: str, credentials: Credentials) -> str:
     """apt's auth.conf for the proxy. The scheme is named, since an entry without one is for https only."""
     parts = urlsplit(proxy_url)
     machine = f"{parts.scheme}://{parts.netloc}"
-    return f"{_MARK}machine {machine} login {credentials.user} password {credentials.password}\n"
+    return render(APT_CREDENTIALS, machine=machine, user=credentials.user, password=credentials.password)
 
 
 def proxy_with_credentials(proxy_url: str, credentials: Credentials | None) -> str:
@@ -100,9 +97,7 @@ def proxy_with_credentials(proxy_url: str, credentials: Credentials | None) -> s
 def proxy_environment(proxy_url: str, credentials: Credentials | None, no_proxy: list[str]) -> str:
     """Variables for sh and for systemd's EnvironmentFile; every value is free of what either would interpret."""
     proxy = proxy_with_credentials(proxy_url, credentials)
-    values = {"http_proxy": proxy, "https_proxy": proxy, "no_proxy": ",".join(no_proxy)}
-    lines = [f'{name}="{value}"\n' for key, value in values.items() for name in (key, key.upper())]
-    return _MARK + "".join(lines)
+    return render(PROXY_ENVIRONMENT, proxy=proxy, no_proxy=",".join(no_proxy))
 
 
 def pip_conf(present: str, proxy: str, certificate: str) -> str:

@@ -1,0 +1,229 @@
+# shellcheck shell=sh
+# apt_packages.sh LOCK_TIMEOUT_S DOWNLOAD_TIMEOUT_S HOLD ALLOW_DOWNGRADE NAME[=VERSION]...
+#
+# Installs what is missing or of another version, then holds or releases. Nothing is removed (a package that
+# conflicts stays and is named), no hold of somebody else's is released, no lock is deleted, nothing unsigned is
+# taken. Every step can be repeated after a kill at any point.
+# include: watcher.sh
+lock_timeout=$1 download_timeout=$2 hold=$3 allow_downgrade=$4
+shift 4
+holds=/var/lib/wslgpu/apt-holds
+stamp=/var/lib/wslgpu/apt-lists
+DEBIAN_FRONTEND=noninteractive
+DEBCONF_NONINTERACTIVE_SEEN=true
+APT_LISTCHANGES_FRONTEND=none
+# l: only list. Ubuntu's needrestart would restart container runtimes under their containers.
+NEEDRESTART_MODE=l
+export DEBIAN_FRONTEND DEBCONF_NONINTERACTIVE_SEEN APT_LISTCHANGES_FRONTEND NEEDRESTART_MODE
+log=$(mktemp) || fail platform "cannot write in /tmp" "Free space there, or make it writable."
+trap 'rm -f "$log"' EXIT
+
+now() { cut -d. -f1 /proc/uptime; }
+deadline=$(($(now) + lock_timeout))
+
+apt_get() {
+    exec apt-get -q -y --no-install-recommends --no-remove \
+        -o "DPkg::Lock::Timeout=$lock_timeout" -o Dpkg::Use-Pty=0 \
+        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+        -o Acquire::Retries=2 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 \
+        -o APT::Update::Error-Mode=any "$@"
+}
+install_packages() ( # in a subshell of its own, for the exec
+    apt_get install "$@"
+)
+
+download() {
+    _status=0
+    watched "$download_timeout" "$log.slow" '*/partial/*' /var/lib/apt/lists /var/cache/apt/archives -- \
+        apt_get "$@" || _status=$?
+    if [ "$_status" = 124 ]; then cat "$log.slow"; fi
+    rm -f "$log.slow"
+    return "$_status"
+}
+
+# patiently COMMAND...: its output goes to the log; it is repeated while another program holds a lock. apt's own
+# time-out covers dpkg's frontend lock only, not the lists', the archive's, or a bare dpkg's.
+patiently() {
+    while ! "$@" >"$log" 2>&1; do
+        cat "$log"
+        grep -qE "Could not get lock|locked by another process|Unable to (lock|acquire)" "$log" || return 1
+        if [ "$(now)" -ge "$deadline" ]; then
+            pid=$(sed -nE 's/.*(held by process|by another process with pid) ([0-9]+).*/\2/p' "$log" | head -n 1)
+            command=$(cat "/proc/${pid:-0}/comm" 2>/dev/null) || command="of unknown name"
+            fail "timeout retryable" "apt is locked by process ${pid:-unknown} ($command), for more than $lock_timeout s" \
+                "Wait until it has ended, or end it; then run again. Delete no lock file."
+        fi
+        sleep 2
+    done
+    cat "$log"
+}
+
+# include: apt_messages.sh
+
+field() { dpkg-query -W -f="\${$2}" "$1" 2>/dev/null || true; }
+whole() { [ "$(field "$1" db:Status-Status)" = installed ]; }
+held() { [ "$(field "$1" db:Status-Want)" = hold ]; }
+# A hold is ours when we wrote it down, or pin that package: what is held otherwise was held by somebody else.
+recorded() {
+    grep -qE "^$1 " "$holds" 2>/dev/null || grep -qxF "Package: $1" /etc/apt/preferences.d/wslgpu-* 2>/dev/null
+}
+foreign_holds() { for _name in $(apt-mark showhold); do recorded "$_name" || printf '%s ' "$_name"; done; }
+version_of() { case $1 in *=*) echo "${1#*=}" ;; esac }
+available() { apt-cache madison "$1" | awk '{ print $3 }' | sort -u | tr '\n' ' '; }
+
+released=""
+rehold() { # what was released for a change that did not happen
+    for _name in $released; do
+        if recorded "$_name"; then apt-mark hold "$_name" >/dev/null 2>&1 || true; fi
+    done
+}
+record() { # NAME...: write which holds are ours, with their versions, in the place of what was recorded of them
+    mkdir -p "$(dirname "$holds")"
+    _new=$(mktemp "$holds.XXXXXX")
+    { if [ -f "$holds" ]; then cat "$holds"; fi; } | while read -r _held _version; do
+        case " $* " in *" $_held "*) ;; *) echo "$_held $_version" ;; esac
+    done >"$_new"
+    if [ "$hold" = yes ]; then for _name in "$@"; do echo "$_name $(field "$_name" Version)"; done >>"$_new"; fi
+    chmod 644 "$_new"
+    sync "$_new"
+    mv -f "$_new" "$holds"
+}
+
+# an interrupted dpkg comes first: apt refuses to work before it is mended
+if [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || [ -n "$(dpkg --audit 2>&1 | head -n 1)" ]; then
+    wanted="the packages"
+    for odd in /var/lib/dpkg/updates/*; do
+        case ${odd##*/} in "*" | tmp.i) ;; *[!0-9]*) fail platform "dpkg's journal holds $odd, which is none of dpkg's" \
+            "Look at it, move it away, run dpkg --configure -a, then run again." ;; esac
+    done
+    patiently dpkg --force-confdef --force-confold --configure -a || explain "configuring interrupted packages"
+fi
+
+names="" changing="" wanted=""
+for specification in "$@"; do
+    name=${specification%%=*} version=$(version_of "$specification")
+    names="$names $name"
+    if whole "$name" && { [ -z "$version" ] || [ "$(field "$name" Version)" = "$version" ]; }; then continue; fi
+    changing="$changing $name"
+    wanted="$wanted $specification"
+    present=$(field "$name" Version)
+    if held "$name" && ! recorded "$name"; then
+        fail platform "$name is held at $present, and not by wslgpu" "apt-mark unhold $name if $specification is meant."
+    fi
+    if [ -n "$version" ] && [ -n "$present" ] && [ "$allow_downgrade" = no ] &&
+        dpkg --compare-versions "$present" gt "$version"; then
+        fail safety "$name is installed at $present, newer than the wanted $version" \
+            "Set allow_downgrade: true in site.yml if the downgrade is meant."
+    fi
+done
+wanted=${wanted# }
+
+known() { # every wanted package, at its version, is in the lists
+    for _specification in $wanted; do
+        _version=$(version_of "$_specification") _name=${_specification%%=*}
+        if [ -n "$_version" ]; then
+            apt-cache madison "$_name" 2>/dev/null | awk -v v="$_version" '$3 == v { found = 1 } END { exit !found }' || return 1
+        else
+            apt-cache policy "$_name" 2>/dev/null | grep -q 'Candidate: [^(]' || return 1
+        fi
+    done
+}
+sources() {
+    cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \
+        /usr/share/keyrings/* /etc/apt/keyrings/* /etc/apt/trusted.gpg.d/* 2>/dev/null | sha256sum | cut -d' ' -f1
+}
+# apt takes what lies in its cache by name and size alone; after a power cut it may hold other bytes.
+drop_altered_archives() {
+    for _deb in /var/cache/apt/archives/*_*_*.deb; do
+        [ -f "$_deb" ] || continue
+        _specification=$(basename "$_deb" | sed -E 's/_[^_]*$//; s/_/=/; s/%3a/:/')
+        _hashes=$(apt-cache show "$_specification" 2>/dev/null | sed -n 's/^SHA256: //p')
+        [ -n "$_hashes" ] || continue
+        case $_hashes in
+        *"$(sha256sum <"$_deb" | cut -d' ' -f1)"*) ;;
+        *) rm -f "$_deb" ;;
+        esac
+    done
+}
+refresh() {
+    rm -f "$stamp"
+    if ! patiently download update || says '^(W: (Failed|An error|GPG)|E:)'; then
+        if says "Hash Sum mismatch|unexpected size"; then
+            find /var/lib/apt/lists -type f ! -name lock -delete
+            patiently download update || explain "fetching the package lists"
+        else
+            explain "fetching the package lists"
+        fi
+    fi
+    mkdir -p "$(dirname "$stamp")"
+    sources >"$stamp"
+}
+
+if [ -n "$wanted" ]; then
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$(sources)" ] || [ -z "$(find "$stamp" -mmin -1440 ! -newermt '+1 minute')" ] || ! known; then
+        refresh
+    fi
+    for specification in $wanted; do
+        name=${specification%%=*} version=$(version_of "$specification")
+        there=$(available "$name")
+        [ -n "$there" ] || fail platform "no configured repository has the package $name" "Check its name and the sources."
+        case " $there " in *" ${version:-${there%% *}} "*) ;; *)
+            fail platform "the pinned version $specification is not in the repository; it has $there" \
+                "Pin one of these, or use a mirror that keeps the pinned one." ;;
+        esac
+    done
+    for name in $changing; do
+        if held "$name"; then
+            patiently apt-mark unhold "$name" || explain "releasing the hold of $name"
+            released="$released $name"
+        fi
+    done
+    downgrade=""
+    if [ "$allow_downgrade" = yes ]; then downgrade=--allow-downgrades; fi
+    drop_altered_archives
+    # shellcheck disable=SC2086
+    if ! patiently download install --download-only $downgrade $wanted; then
+        if says "Hash Sum mismatch|unexpected size"; then
+            rm -f /var/cache/apt/archives/partial/*
+        elif says " 404 "; then
+            refresh
+        else
+            explain "installing $wanted"
+        fi
+        if ! patiently download install --download-only $downgrade $wanted; then
+            rm -f /var/cache/apt/archives/partial/*.FAILED
+            if says " 404 "; then
+                fail platform "the repository lists $wanted, but the files are gone; it lists $(for name in $changing; do available "$name"; done)" \
+                    "Pin a version that is there, or use a mirror that keeps the pinned one."
+            fi
+            explain "installing $wanted"
+        fi
+    fi
+    # shellcheck disable=SC2086
+    patiently install_packages $downgrade $wanted || explain "installing $wanted"
+    for specification in $wanted; do
+        name=${specification%%=*} version=$(version_of "$specification")
+        whole "$name" || fail platform "$name is $(field "$name" db:Status-Status) after its installation" "See the output above."
+        [ -z "$version" ] || [ "$(field "$name" Version)" = "$version" ] ||
+            fail platform "$name is at $(field "$name" Version) after $version was installed" "Look for a foreign pin in /etc/apt/preferences.d."
+    done
+fi
+
+to_hold="" to_release=""
+for name in $names; do
+    if [ "$hold" = yes ] && ! held "$name"; then to_hold="$to_hold $name"; fi
+    if [ "$hold" = no ] && held "$name" && recorded "$name"; then to_release="$to_release $name"; fi
+done
+if [ -n "$to_hold" ]; then
+    # shellcheck disable=SC2086
+    record $to_hold
+    # shellcheck disable=SC2086
+    patiently apt-mark hold $to_hold || explain "holding$to_hold"
+    for name in $to_hold; do held "$name" || fail platform "$name is not held after apt-mark hold" "Run it by hand."; done
+fi
+if [ -n "$to_release" ]; then
+    # shellcheck disable=SC2086
+    patiently apt-mark unhold $to_release || explain "releasing$to_release"
+    # shellcheck disable=SC2086
+    record $to_release
+fi
