@@ -1,0 +1,46 @@
+# The commands of this project. `make` alone lists them.
+SHELL := /bin/sh
+PYTHON_IN_VENV := .venv/bin/python
+PYTEST := $(PYTHON_IN_VENV) -m pytest
+
+.PHONY: help setup setup-lab demo node test test-fast test-long check bench lock clean
+
+help: ## list the commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## what wslgpu needs on this machine: a virtual environment, checked by hash
+	@scripts/setup.sh
+
+setup-lab:
+	@scripts/setup.sh lab
+
+demo: setup-lab ## a disposable node, provisioned, proven and taken down again (needs root)
+	@scripts/demo.sh
+
+node: setup ## make this machine, a WSL2 distro, a GPU node, and prove it
+	@scripts/node.sh
+
+test: setup-lab ## set-up and all tests that CI runs (needs root)
+	$(PYTEST) -m "not long"
+
+test-fast: setup ## the tests that need no root and no node
+	$(PYTEST) -m "not lab and not long" tests/unit tests/facts tests/operations tests/plan
+
+test-long: setup-lab ## all tests, every kill point and every drift (needs root)
+	$(PYTEST)
+
+check: setup ## ruff, mypy --strict, shellcheck
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/shellcheck $$(git ls-files '*.sh') .ci/run
+
+bench: setup-lab ## measure a fresh provision and a run with nothing to change (needs root)
+	$(PYTHON_IN_VENV) -m bench.provision
+
+lock: setup ## resolve requirements.txt anew from pyproject.toml
+	.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-header \
+		--group dev pyproject.toml -o requirements.txt
+
+clean: ## remove what was built here; caches of the lab stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,48 @@
+#!/bin/sh
+# A bare Linux node becomes a WSL2 GPU node and is proven to be one, in a disposable lab on this machine.
+set -eu
+cd "$(dirname "$0")/.."
+name=${1:-demo}
+began=$(date +%s)
+
+step() {
+    printf '\n== [%s/5, %s s] %s\n' "$1" "$(($(date +%s) - began))" "$2"
+}
+
+finish() {
+    status=$?
+    trap - EXIT
+    step 5 "Take the lab down: nothing stays running"
+    .venv/bin/wslgpu lab down --name "$name" || status=1
+    if [ "$status" = 0 ]; then
+        printf '\nDone in %s s: provisioned, unchanged on the second run, verified, and taken down.\n' \
+            "$(($(date +%s) - began))"
+    else
+        printf '\nThe demo failed; what is above says where.\n' >&2
+    fi
+    exit "$status"
+}
+
+step 1 "Make a node in the shape of WSL2 (stand-in driver, real systemd, sshd, apt, containerd)"
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+.venv/bin/wslgpu lab up --name "$name"
+
+step 2 "Provision it over ssh with deploy.py"
+.venv/bin/wslgpu apply --lab "$name"
+
+step 3 "Apply again: nothing may change"
+.venv/bin/wslgpu apply --lab "$name" --json >"/tmp/wslgpu-$name-second.json"
+.venv/bin/python - "/tmp/wslgpu-$name-second.json" <<'CHECK'
+import json, pathlib, sys
+path = pathlib.Path(sys.argv[1])
+hosts = json.loads(path.read_text())["hosts"]
+path.unlink()
+for name, host in hosts.items():
+    print(f"{name}: {host['unchanged']} found in place, {len(host['changed'])} changed {host['changed'] or ''}")
+sys.exit(any(host["changed"] for host in hosts.values()) or not hosts)
+CHECK
+
+step 4 "Verify it with the suites of tests/node"
+.venv/bin/wslgpu verify --lab "$name"
