@@ -42,14 +42,22 @@ def authenticating_proxy(address: str, user: str, password: str) -> Iterator[Pro
                 return
             parts = urlsplit(self.path)
             upstream = http.client.HTTPConnection(parts.netloc, timeout=30)
-            upstream.request("GET", parts.path, headers={"Host": parts.netloc})
+            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            accept = {"Accept": kinds} if (kinds := ", ".join(self.headers.get_all("Accept", []))) else {}
+            upstream.request(self.command, target, headers={"Host": parts.netloc, **accept})
             answer = upstream.getresponse()
             body = answer.read()
             upstream.close()
             self.send_response(answer.status)
-            self.send_header("Content-Length", str(len(body)))
+            for name in ("Content-Type", "Docker-Content-Digest"):
+                if value := answer.getheader(name):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def do_CONNECT(self) -> None:
             if self._allowed():

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import pyinfra
@@ -22,7 +22,8 @@ from pyinfra import logger
 from pyinfra.api import Host, State
 from pyinfra.api.output import set_echo, set_formatter
 from pyinfra.api.state import BaseStateCallback
-from pyinfra.context import ctx_state
+from pyinfra.connectors import util as connector_util
+from pyinfra.context import ctx_host, ctx_state
 from pyinfra_cli import cli
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -39,6 +40,7 @@ class _Watcher(BaseStateCallback):
     def __init__(self, *, verbose: bool) -> None:
         self.verbose = verbose
         self.lost: set[str] = set()
+        self.sudo_asks: set[str] = set()
         self.number = 0
         self.started = 0.0
 
@@ -63,6 +65,11 @@ class _Watcher(BaseStateCallback):
             self.lost.add(host.name)
         if not self.verbose:
             sys.stderr.write(f"        {host.name}: FAILED\n")
+
+    def no_password(self, prompt: str = "", stream: TextIO | None = None) -> str:
+        """In the place of pyinfra's prompt, which would end the run with a traceback: there is no terminal here."""
+        self.sudo_asks.add(ctx_host.get().name)  # type: ignore[no-untyped-call]
+        return ""
 
 
 def is_connected(host: Host) -> bool:
@@ -93,7 +100,7 @@ class _Lines(logging.Handler):
                 sys.stderr.write(f"        {host}: {note}\n")
 
 
-def record_of(state: State, lost: set[str], lines: _Lines) -> dict[str, Any]:
+def record_of(state: State, watcher: _Watcher, lines: _Lines) -> dict[str, Any]:
     """What happened, by host, as plain values."""
     hosts: dict[str, Any] = {}
     for host in state.inventory:
@@ -114,7 +121,8 @@ def record_of(state: State, lost: set[str], lines: _Lines) -> dict[str, Any]:
         connected = host in state.activated_hosts
         hosts[host.name] = {
             "connected": connected,
-            "lost": host.name in lost,
+            "lost": host.name in watcher.lost,
+            "sudo_asks": host.name in watcher.sudo_asks,
             "failed": host in state.failed_hosts,
             "reason": "" if connected else next((_plain(line) for line in own_lines), ""),
             "operations": operations,
@@ -156,6 +164,7 @@ def main(arguments: list[str]) -> None:
             sys.stderr.write(f"Connecting to {_count(self)} and reading what is there\n")
 
     State.init = init  # type: ignore[method-assign]
+    connector_util.getpass = watcher.no_password
     sys.argv = ["pyinfra", *pyinfra_arguments]
     # what pyinfra_cli.main does before it calls its command, but for its way with signals, which ends with 0
     pyinfra.is_cli = True
@@ -194,7 +203,7 @@ class _Result:
         executed = False
         if ctx_state.isset() and pyinfra.state.initialised:  # type: ignore[no-untyped-call]
             state: State = ctx_state.get()  # type: ignore[no-untyped-call]
-            hosts, executed = record_of(state, self.watcher.lost, self.lines), state.is_executing
+            hosts, executed = record_of(state, self.watcher, self.lines), state.is_executing
         self.path.write_text(json.dumps({"ended": self.ended, "executed": executed, "hosts": hosts}), encoding="utf-8")
 
     def write_and_end(self, signal_number: int) -> None:

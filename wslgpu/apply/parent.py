@@ -99,7 +99,9 @@ def run_apply(request: ApplyRequest) -> ApplyResult:
                 cwd=PROJECT_ROOT,
                 env=environment,
                 stdout=sys.stderr,
-                start_new_session=True,
+                # a group of its own, so that the terminal's Ctrl-C comes through us; but no session of its own: sudo
+                # remembers a password for this terminal's session only. Python 3.10 has no process_group=
+                preexec_fn=os.setpgrp,
                 stdin=subprocess.DEVNULL,
             ) as child,
             _signals_passed_on(child) as received,

@@ -12,6 +12,7 @@ from wslgpu.errors import (
     EXIT_OK,
     ErrorClass,
     UnreachableError,
+    UsageError,
     WslgpuError,
     worst_exit_code,
 )
@@ -98,8 +99,8 @@ class ApplyResult:
 def host_result(name: str, record: dict[str, Any]) -> HostResult:
     """A host's result from what the child wrote down.
 
-    :param record: ``connected``, ``lost`` (the connection went away), ``operations``: list of ``name``, ``changed``
-        (bool), ``failed`` (bool), ``output`` (list of lines); ``notes``
+    :param record: ``connected``, ``lost`` (the connection went away), ``sudo_asks`` (for a password),
+        ``operations``: list of ``name``, ``changed`` (bool), ``failed`` (bool), ``output`` (list of lines); ``notes``
     """
     result = _outcome(name, record)
     return replace(result, notes=tuple(record.get("notes", ())), degraded=tuple(record.get("degraded", ())))
@@ -126,6 +127,13 @@ def _outcome(name: str, record: dict[str, Any]) -> HostResult:
     if failed is None and not record["failed"]:
         return HostResult(name, "changed" if changed else "unchanged", changed, unchanged)
     where = f"{name}, {failed['name']}" if failed else name
+    if record.get("sudo_asks"):
+        asks = UsageError(
+            "sudo asks for a password there, and a run over ssh cannot give one",
+            where,
+            "Allow this user sudo without a password, or connect as root.",
+        )
+        return HostResult(name, "failed", changed, unchanged, (asks,))
     output = failed["output"] if failed else record.get("log", [])
     errors = parse_errors(output, where)
     if not errors:

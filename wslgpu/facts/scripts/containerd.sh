@@ -19,7 +19,7 @@ if [ -f /etc/containerd/config.toml ] && [ ! -L /etc/containerd/config.toml ]; t
     echo "config $(base64 -w 0 /etc/containerd/config.toml)."
 fi
 for hosts in /etc/containerd/certs.d/*/hosts.toml; do
-    if [ -f "$hosts" ] && head -n 1 "$hosts" | grep -q '^# Written by wslgpu'; then echo "hosts $hosts"; fi
+    if [ -f "$hosts" ] && head -n 1 "$hosts" | grep -q '^# Made by wslgpu'; then echo "hosts $hosts"; fi
 done
 if [ -e /var/lib/wslgpu/containerd-last-good ]; then echo "unfinished yes"; fi
 [ -n "$version" ] || exit 0

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # containerd_hosts.sh PATH SHA256 <base64: put a hosts.toml in place; one that somebody else wrote is kept once beside it.
-if [ -f "$1" ] && [ ! -e "$1.wslgpu-before" ] && ! head -n 1 "$1" | grep -q '^# Written by wslgpu'; then
+if [ -f "$1" ] && [ ! -e "$1.wslgpu-before" ] && ! head -n 1 "$1" | grep -q '^# Made by wslgpu'; then
     cp -p "$1" "$1.wslgpu-before"
 fi
 put_file "$1" 644 root:root "$2"

@@ -28,7 +28,7 @@ diagnose() {
     wait=2
     if says 'no space left|disk quota'; then
         fail platform "no space left while pulling $name" "Free space in /var/lib/containerd. The part that came is no image."
-    elif says 'unexpected commit digest|digest mismatch|failed size validation|unexpected digest|invalid checksum|commit failed'; then
+    elif says 'unexpected commit digest|digest mismatch|failed size validation|unexpected digest|invalid checksum'; then
         [ "$tries" -lt 2 ] || fail integrity "$name: the registry's content has another hash than asked for: $(last)" \
             "It was refused, nothing was tagged. A mirror or proxy alters it: try another (containerd_mirrors)."
     elif says 'x509|certificate|tls: '; then
