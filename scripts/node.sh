@@ -19,5 +19,6 @@ echo "== [2/2] Verify it with the suites of tests/node"
 cat <<'EOF'
 
 What stays after `wsl --shutdown`: everything that was installed and configured; containerd starts with systemd.
-The CDI spec in /var/run/cdi is made anew at start-up. Prove it: start WSL again and run `.venv/bin/wslgpu verify local`.
+The CDI spec in /var/run/cdi is made anew at start-up. To prove it, after a `wsl --shutdown` and a new start:
+    .venv/bin/wslgpu verify local --suite after_reboot
 EOF
