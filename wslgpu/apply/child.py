@@ -25,6 +25,7 @@ from pyinfra.api.state import BaseStateCallback
 from pyinfra.connectors import util as connector_util
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_cli import cli
+from pyinfra_cli.log import setup_logging
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 SLOW_S = 2.0
@@ -159,8 +160,6 @@ def main(arguments: list[str]) -> None:
         self.add_callback_handler(watcher)  # type: ignore[no-untyped-call]
         logger.addHandler(lines)
         if mode == "quiet":
-            for handler in logger.handlers:
-                handler.setLevel(logging.INFO if handler is lines else logging.ERROR)
             sys.stderr.write(f"Connecting to {_count(self)} and reading what is there\n")
 
     State.init = init  # type: ignore[method-assign]
@@ -173,6 +172,7 @@ def main(arguments: list[str]) -> None:
     sys.path.append(".")
     if mode == "quiet":
         cli.print_results = lambda _state: None
+        cli.setup_logging = _only_errors
 
     result = _Result(Path(result_file), watcher, lines)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -188,6 +188,13 @@ def main(arguments: list[str]) -> None:
         raise
     finally:
         result.write()
+
+
+def _only_errors(log_level: int, other_log_level: int | None = None) -> None:
+    """pyinfra's own set-up of its log, which then shows what went wrong and nothing else."""
+    setup_logging(log_level, other_log_level)
+    for handler in logger.handlers:
+        handler.setLevel(logging.ERROR)
 
 
 class _Result:
