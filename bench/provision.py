@@ -40,9 +40,7 @@ def measured(lab: Lab) -> tuple[Measure, ApplyResult]:
     before = sessions(lab)
     cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
-    result = run_apply(
-        ApplyRequest(PROJECT_ROOT / "inventory" / "lab.py", environment=(("WSLGPU_LAB", lab.name),))
-    )
+    result = run_apply(ApplyRequest(PROJECT_ROOT / "inventory" / "lab.py", environment=(("WSLGPU_LAB", lab.name),)))
     wall = time.monotonic() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if result.exit_code != 0:
