@@ -44,3 +44,11 @@ def test_links_between_documents_lead_somewhere(page: Path) -> None:
 def test_make_has_what_the_documents_name(target: str) -> None:
     makefile = (PROJECT_ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_every_test_that_the_fault_table_names_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (PROJECT_ROOT / "docs" / "faults.md").read_text(encoding="utf-8")))
+    assert len(named) > 40
+    sources = [path.read_text(encoding="utf-8") for path in (PROJECT_ROOT / "tests").rglob("test_*.py")]
+    there = {name for source in sources for name in re.findall(r"^def (test_\w+)\(", source, re.MULTILINE)}
+    assert named - there == set()

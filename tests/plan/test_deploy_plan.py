@@ -1,0 +1,102 @@
+"""What deploy.py would do, told by pyinfra's own --dry on hosts that answer nothing: order, names, and who gets what."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+INVENTORY = Path(__file__).with_name("fake_hosts.py")
+GPU, BUILD = {"@fake/gpu1", "@fake/gpu2"}, {"@fake/build1"}
+
+ORDER = """\
+Preflight | Check that nothing stands in the way of the deploy
+Preflight | Hold the node's lock
+WSL | Hold the node's lock
+WSL | Set our keys in /etc/wsl.conf
+WSL | Render .wslconfig
+WSL | Say what is wrong in both files and what waits for a restart
+Base | Hold the node's lock
+Base | Make the data directory
+Base | Trust the site's certificate authorities
+Base | Show apt the proxy
+Base | Give apt the proxy's credentials
+Base | Show downloads and services the proxy
+Base | Show pip the proxy and the certificate authorities
+Base | Install the packages that all else needs
+containerd | Hold the node's lock
+containerd | Install containerd
+containerd | Name the registries' mirrors
+containerd | Show containerd the proxy
+containerd | Configure containerd and keep it running
+NVIDIA Container Toolkit | Hold the node's lock
+NVIDIA Container Toolkit | Let apt know NVIDIA's repository by its key
+NVIDIA Container Toolkit | Install and hold the toolkit's four packages
+NVIDIA Container Toolkit | Pin the toolkit's version for apt
+NVIDIA Container Toolkit | Set the nvidia runtime's mode
+NVIDIA Container Toolkit | Give containerd the nvidia runtime
+NVIDIA Container Toolkit | Keep the CDI spec in step with the driver
+CUDA images | Hold the node's lock
+CUDA images | Pull the base image by digest
+CUDA images | Pull the runtime image by digest
+CUDA images | Pull the devel image by digest
+"""
+"""The order is part of the design: what a component needs comes before it, and nothing before preflight."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation: its name, and the hosts on which it would change something."""
+
+    name: str
+    changes: frozenset[str]
+
+
+@cache
+def plan(deploy: str = "deploy.py", *words: str) -> tuple[Step, ...]:
+    command = [sys.executable, "-m", "pyinfra", "--json", str(INVENTORY), deploy, "--dry", *words]
+    environment = {**os.environ, "PYINFRA_PROGRESS": "off"}
+    done = subprocess.run(
+        command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return tuple(Step(row["name"], frozenset(row["hosts_with_change"])) for row in json.loads(done.stdout)["plan"])
+
+
+def test_order_and_names() -> None:
+    assert [step.name for step in plan()] == ORDER.splitlines()
+
+
+def test_gpu_components_are_for_gpu_nodes_only() -> None:
+    components: dict[str, frozenset[str]] = {}
+    for step in plan():
+        component = step.name.split(" | ")[0]
+        components[component] = components.get(component, frozenset()) | step.changes
+    assert components["Preflight"] == components["Base"] == GPU | BUILD
+    assert components["containerd"] == components["NVIDIA Container Toolkit"] == components["CUDA images"] == GPU
+
+
+def test_limit_takes_a_group() -> None:
+    hosts = {host for step in plan("deploy.py", "--limit", "build_nodes") for host in step.changes}
+    assert hosts == BUILD
+
+
+@pytest.mark.parametrize(
+    ("task", "title"),
+    [
+        ("containerd", "containerd"),
+        ("container_toolkit", "NVIDIA Container Toolkit"),
+        ("cuda_images", "CUDA images"),
+        ("base", "Base"),
+    ],
+)
+def test_a_component_alone_does_what_it_does_in_the_whole(task: str, title: str) -> None:
+    alone = [step.name for step in plan(f"tasks.{task}.{task}")]
+    assert alone == [name for name in ORDER.splitlines() if name.startswith(f"{title} | ")]
