@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import gevent
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from wslgpu import wsl_keys
@@ -260,6 +261,10 @@ def of_data(data: Mapping[str, Any]) -> Settings:
 def exit_on_error(error: DataError) -> None:
     """End the process with 2 and one line: what raw pyinfra needs to hear, since it knows no exit codes of ours."""
     sys.stderr.write(f"wslgpu: {error}\n")
+    if isinstance(gevent.getcurrent(), gevent.Greenlet):
+        # deploy code runs in one for each host, and there a SystemExit ends in a traceback
+        sys.stderr.flush()
+        os._exit(error.exit_code)
     raise SystemExit(error.exit_code)
 
 

@@ -11,7 +11,7 @@ from wslgpu.errors import ErrorClass
 
 def record(*operations: tuple[str, bool, bool], **changes: Any) -> dict[str, Any]:
     rows = [{"name": n, "changed": c, "failed": f, "output": []} for n, c, f in operations]
-    return {"connected": True, "lost": False, "failed": False, "reason": "", "operations": rows, **changes}
+    return {"connected": True, "lost": "", "failed": False, "reason": "", "operations": rows, **changes}
 
 
 def test_changed_and_unchanged() -> None:
@@ -49,7 +49,7 @@ def test_several_problems_are_all_kept_and_a_lasting_one_decides() -> None:
 
 def test_no_connection_and_a_lost_one_are_unknown_not_failed() -> None:
     away = host_result("n", record(connected=False, reason="Connection refused"))
-    lost = host_result("n", record(("A", False, True), failed=True, lost=True))
+    lost = host_result("n", record(("A", False, True), failed=True, lost="A"))
     assert (away.outcome, away.exit_code) == ("unknown", 2)
     assert "Connection refused" in away.errors[0].what
     assert (lost.outcome, lost.exit_code) == ("unknown", 2)

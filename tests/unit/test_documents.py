@@ -52,3 +52,4 @@ def test_every_test_that_the_fault_table_names_is_there() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (PROJECT_ROOT / "tests").rglob("test_*.py")]
     there = {name for source in sources for name in re.findall(r"^def (test_\w+)\(", source, re.MULTILINE)}
     assert named - there == set()
+    assert {name for name in there if re.match(r"test_fault_\d", name)} - named == set()

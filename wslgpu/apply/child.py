@@ -28,6 +28,8 @@ from pyinfra_cli import cli
 from pyinfra_cli.log import setup_logging
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
+NOTICE_S = 0.2
+"""A connection that was cut in a command is known to be closed a moment after the command's end."""
 SLOW_S = 2.0
 """An operation that took longer says so."""
 
@@ -40,7 +42,8 @@ class _Watcher(BaseStateCallback):
 
     def __init__(self, *, verbose: bool) -> None:
         self.verbose = verbose
-        self.lost: set[str] = set()
+        self.lost: dict[str, str] = {}
+        self.operation = "reading what is there"
         self.sudo_asks: set[str] = set()
         self.number = 0
         self.started = 0.0
@@ -48,10 +51,10 @@ class _Watcher(BaseStateCallback):
     def operation_start(self, state: State, op_hash: str) -> None:  # type: ignore[override]
         self.number += 1
         self.started = time.monotonic()
+        self.operation = ", ".join(sorted(state.get_op_meta(op_hash).names))
         if not self.verbose:
             total = len(state.get_op_order())  # type: ignore[no-untyped-call]
-            title = ", ".join(sorted(state.get_op_meta(op_hash).names))
-            sys.stderr.write(f"[{self.number:>2}/{total}] {title}\n")
+            sys.stderr.write(f"[{self.number:>2}/{total}] {self.operation}\n")
 
     def operation_host_success(  # type: ignore[override]
         self, state: State, host: Host, op_hash: str, retry_count: int = 0
@@ -62,10 +65,15 @@ class _Watcher(BaseStateCallback):
     def operation_host_error(  # type: ignore[override]
         self, state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
     ) -> None:
-        if not is_connected(host):
-            self.lost.add(host.name)
         if not self.verbose:
             sys.stderr.write(f"        {host.name}: FAILED\n")
+
+    def failing(self, hosts: set[Host]) -> None:
+        """Hosts are about to count as failed: is it that they went away? A moment later their ends are closed."""
+        time.sleep(NOTICE_S if hosts else 0)
+        for host in hosts:
+            if host.connected and not is_connected(host):
+                self.lost.setdefault(host.name, self.operation)
 
     def no_password(self, prompt: str = "", stream: TextIO | None = None) -> str:
         """In the place of pyinfra's prompt, which would end the run with a traceback: there is no terminal here."""
@@ -122,7 +130,7 @@ def record_of(state: State, watcher: _Watcher, lines: _Lines) -> dict[str, Any]:
         connected = host in state.activated_hosts
         hosts[host.name] = {
             "connected": connected,
-            "lost": host.name in watcher.lost,
+            "lost": watcher.lost.get(host.name, ""),
             "sudo_asks": host.name in watcher.sudo_asks,
             "failed": host in state.failed_hosts,
             "reason": "" if connected else next((_plain(line) for line in own_lines), ""),
@@ -162,7 +170,14 @@ def main(arguments: list[str]) -> None:
         if mode == "quiet":
             sys.stderr.write(f"Connecting to {_count(self)} and reading what is there\n")
 
+    fail_hosts = State.fail_hosts
+
+    def failing(self: State, hosts_to_fail: set[Host], activated_count: int | None = None) -> None:
+        watcher.failing(hosts_to_fail)
+        fail_hosts(self, hosts_to_fail, activated_count)  # type: ignore[no-untyped-call]
+
     State.init = init  # type: ignore[method-assign]
+    State.fail_hosts = failing  # type: ignore[method-assign]
     connector_util.getpass = watcher.no_password
     sys.argv = ["pyinfra", *pyinfra_arguments]
     # what pyinfra_cli.main does before it calls its command, but for its way with signals, which ends with 0

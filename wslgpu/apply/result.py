@@ -99,7 +99,7 @@ class ApplyResult:
 def host_result(name: str, record: dict[str, Any]) -> HostResult:
     """A host's result from what the child wrote down.
 
-    :param record: ``connected``, ``lost`` (the connection went away), ``sudo_asks`` (for a password),
+    :param record: ``connected``, ``lost`` (where the connection went away, or empty), ``sudo_asks`` (for a password),
         ``operations``: list of ``name``, ``changed`` (bool), ``failed`` (bool), ``output`` (list of lines); ``notes``
     """
     result = _outcome(name, record)
@@ -119,9 +119,8 @@ def _outcome(name: str, record: dict[str, Any]) -> HostResult:
         )
         return HostResult(name, "unknown", errors=(error,))
     if record["lost"]:
-        step = failed["name"] if failed else "an operation"
         error = UnreachableError(
-            f"the connection was lost at: {step}", name, "Run it again: it takes up where it stopped."
+            f"the connection was lost at: {record['lost']}", name, "Run it again: it takes up where it stopped."
         )
         return HostResult(name, "unknown", changed, unchanged, (error,))
     if failed is None and not record["failed"]:
