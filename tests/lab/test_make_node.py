@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
+from tests.lab.support.project import archive
 from wslgpu.lab import Lab, Node
-from wslgpu.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.lab
 USER = "lab"
@@ -22,21 +22,8 @@ def cloned(lab: Lab) -> Node:
         timeout=180,
         check=True,
     )
-    files = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        check=True,
-    ).stdout
-    archive = subprocess.run(
-        ["tar", "--create", "--null", "--files-from=-", "--ignore-failed-read"],
-        cwd=PROJECT_ROOT,
-        input=files,
-        capture_output=True,
-        check=True,
-    ).stdout
     subprocess.run(
-        node.ssh_argv("mkdir -p wslgpu && tar --extract --directory wslgpu", user=USER), input=archive, check=True
+        node.ssh_argv("mkdir -p wslgpu && tar --extract --directory wslgpu", user=USER), input=archive(), check=True
     )
     site = lab.site_file.read_bytes()
     subprocess.run(node.ssh_argv("cat >wslgpu/site.yml", user=USER), input=site, check=True)
