@@ -109,3 +109,22 @@ def test_ctrl_c_is_130(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "ended by SIGINT" in errors
     assert "Traceback" not in errors
+
+
+def test_a_digest_that_is_missing_is_asked_for_only_where_a_host_needs_it(tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet.yml"
+    fleet.write_text("schema: 1\nhosts:\n  gone:\n    address: 127.0.0.1\n    port: 9\n")
+    site = tmp_path / "site.yml"
+    # a proxy that is not there keeps the question on this machine
+    text = "profile: current\nproxy_url: http://127.0.0.1:9\n"
+    site.write_text(text)
+    asked = wslgpu("apply", "fleet", "--site", str(site), WSLGPU_FLEET=str(fleet))
+    assert asked.returncode == 2
+    assert "13.0.0-base-ubuntu24.04 has no digest" in asked.stderr
+    assert "wslgpu pins resolve" in asked.stderr
+    assert "Connecting" not in asked.stderr
+    assert site.read_text() == text
+    fleet.write_text(fleet.read_text() + "    data:\n      cuda_images: []\n")
+    not_asked = wslgpu("apply", "fleet", "--site", str(site), WSLGPU_FLEET=str(fleet))
+    assert "Connecting" in not_asked.stderr
+    assert "gone: UNKNOWN" in not_asked.stdout

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wslgpu.apply.digests import resolve_missing
+from wslgpu.apply.digests import resolve_missing, unresolved
 from wslgpu.apply.parent import ApplyRequest, run_apply
 from wslgpu.apply.result import ApplyResult
 from wslgpu.apply.sudo import sudo_kept
 from wslgpu.errors import UsageError
-from wslgpu.settings import PROJECT_ROOT, load
+from wslgpu.inventory import resolved_hosts
+from wslgpu.pins import UNRESOLVED
+from wslgpu.settings import PROJECT_ROOT, SITE_VARIABLE, load
 
 
 def apply_command(
@@ -27,16 +29,24 @@ def apply_command(
     :raises DataError: wrong data, before any host is contacted
     :raises UsageError: an unknown component, or sudo asks for a password and there is no terminal
     """
-    load(site)
+    settings = load(site)
     check_components(only)
-    on_lab = inventory.name == "lab.py"
-    if not dry and not on_lab and (not only or "cuda_images" in only):
+    wants_images = not dry and (not only or "cuda_images" in only)
+    if wants_images and unresolved(settings) and _used_unresolved(inventory, environment, site):
         resolve_missing(site, write=True)
     request = ApplyRequest(inventory, only, limit, dry, verbose, site, environment)
     if inventory.name == "local.py":
         with sudo_kept():
             return run_apply(request)
     return run_apply(request)
+
+
+def _used_unresolved(inventory: Path, environment: tuple[tuple[str, str], ...], site: Path | None) -> bool:
+    """Whether a host of the inventory is to get an image without a digest; its own data may name other images."""
+    if site is not None:
+        environment = (*environment, (SITE_VARIABLE, str(site.resolve())))
+    hosts = resolved_hosts(inventory, environment).values()
+    return any(row.get("digest") == UNRESOLVED for host in hosts for row in host.data.get("cuda_images", []))
 
 
 def check_components(only: tuple[str, ...]) -> None:

@@ -11,6 +11,11 @@ from wslgpu.settings import Settings, load, site_file
 from wslgpu.site_digests import write_site_digests
 
 
+def unresolved(settings: Settings) -> list[ImagePin]:
+    """The images that have no digest yet."""
+    return [image for image in settings.cuda_images if image.digest == UNRESOLVED]
+
+
 def resolve_missing(site: Path | None, *, write: bool) -> dict[str, str]:
     """Resolve every image whose digest is unresolved: ``repository:tag`` -> ``sha256:...``.
 
@@ -19,9 +24,7 @@ def resolve_missing(site: Path | None, *, write: bool) -> dict[str, str]:
     path = site or site_file()
     settings = load(site)
     found: dict[str, str] = {}
-    for image in settings.cuda_images:
-        if image.digest != UNRESOLVED:
-            continue
+    for image in unresolved(settings):
         found[image.name] = _resolve(image, settings)
         sys.stderr.write(f"{image.name} is {found[image.name]}\n")
     if found and write:
