@@ -18,8 +18,10 @@ from typing import Any, TextIO
 
 import click
 import pyinfra
+from gevent.hub import Hub
 from pyinfra import logger
 from pyinfra.api import Host, State
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.output import set_echo, set_formatter
 from pyinfra.api.state import BaseStateCallback
 from pyinfra.connectors import util as connector_util
@@ -179,6 +181,8 @@ def main(arguments: list[str]) -> None:
     State.init = init  # type: ignore[method-assign]
     State.fail_hosts = failing  # type: ignore[method-assign]
     connector_util.getpass = watcher.no_password
+    # such an error ends the run and is told there; gevent would show where it came from as well, with a traceback
+    Hub.NOT_ERROR = (*Hub.NOT_ERROR, PyinfraError)
     sys.argv = ["pyinfra", *pyinfra_arguments]
     # what pyinfra_cli.main does before it calls its command, but for its way with signals, which ends with 0
     pyinfra.is_cli = True

@@ -50,8 +50,9 @@ def read(directory: Path) -> dict[str, Fault]:
 
 
 def match(faults: dict[str, Fault], path: str) -> str | None:
-    """The longest prefix of ``faults`` that ``path`` begins with."""
-    fitting = [prefix for prefix in faults if path.startswith(prefix)]
+    """The longest prefix of ``faults`` that ``path`` begins with; apt asks a flat repository for ``..././NAME``."""
+    plain = path.replace("/./", "/")
+    fitting = [prefix for prefix in faults if plain.startswith(prefix)]
     return max(fitting, key=len) if fitting else None
 
 
