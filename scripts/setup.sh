@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 packages="python3 python3-venv openssh-client ca-certificates"
 if [ "${1:-}" = lab ]; then
-    packages="$packages systemd-container mmdebstrap iproute2 nftables gcc libc6-dev gnupg xz-utils"
+    packages="$packages systemd-container mmdebstrap debian-archive-keyring iproute2 nftables gcc libc6-dev gnupg xz-utils"
 fi
 
 as_root() {

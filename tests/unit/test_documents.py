@@ -9,6 +9,7 @@ import pytest
 
 from wslgpu.cli import cli
 from wslgpu.errors import EXIT_CODES
+from wslgpu.lab import host
 from wslgpu.settings import PROJECT_ROOT
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
@@ -53,3 +54,11 @@ def test_every_test_that_the_fault_table_names_is_there() -> None:
     there = {name for source in sources for name in re.findall(r"^def (test_\w+)\(", source, re.MULTILINE)}
     assert named - there == set()
     assert {name for name in there if re.match(r"test_fault_\d", name)} - named == set()
+
+
+def test_the_set_up_installs_every_package_that_the_lab_asks_for() -> None:
+    text = (PROJECT_ROOT / "scripts" / "setup.sh").read_text(encoding="utf-8")
+    installed = set(re.findall(r"[a-z0-9-]+", " ".join(re.findall(r'packages="(.*)"', text))))
+    # these are on every Debian and Ubuntu
+    asked = set(host.PROGRAMS.values()) - {"dpkg", "util-linux"} | {"debian-archive-keyring"}
+    assert asked - installed == set()
