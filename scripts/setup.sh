@@ -37,7 +37,7 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 13):
     sys.exit(f"wslgpu: Python {sys.version.split()[0]} is not supported; set PYTHON to a 3.10 to 3.13")
 CHECK
 
-wanted="$(sha256sum requirements.txt | cut -d' ' -f1) $("$python" -c 'import sys; print(sys.version)' | head -n 1)"
+wanted="$(pwd) $(sha256sum requirements.txt | cut -d' ' -f1) $("$python" -c 'import sys; print(sys.version)' | head -n 1)"
 if [ ! -f .venv/wslgpu-installed ] || [ "$(cat .venv/wslgpu-installed)" != "$wanted" ]; then
     echo "== pip: .venv from requirements.txt ($(grep -c '^[a-z].*==' requirements.txt) packages, by hash)"
     rm -rf .venv

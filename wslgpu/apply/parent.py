@@ -106,7 +106,7 @@ def run_apply(request: ApplyRequest) -> ApplyResult:
             ) as child,
             _signals_passed_on(child) as received,
         ):
-            code = child.wait()
+            code = _wait(child, received)
         if received:
             raise InterruptedRunError(received[0])
         document = _read(result_file)
@@ -150,7 +150,7 @@ def _read(result_file: Path) -> dict[str, Any]:
 
 def _judge(document: dict[str, Any], code: int, request: ApplyRequest, seconds: float) -> ApplyResult:
     hosts = tuple(host_result(name, record) for name, record in sorted(document["hosts"].items()))
-    if code not in (0, 1) or not document.get("executed", request.dry):
+    if code not in (0, 1) or not (request.dry or document.get("executed")):
         hosts = tuple(host if host.errors else replace(host, outcome="unknown") for host in hosts)
     error: WslgpuError | None = None
     if not hosts:

@@ -18,6 +18,8 @@ def summary(result: ApplyResult) -> Iterator[str]:
     """One line per host, then its errors with what to do about them."""
     for host in result.hosts:
         yield f"{host.host}: {_outcome(host, dry=result.dry)}"
+        for name in host.changed if result.dry else ():
+            yield f"  would change: {name}"
         for note in host.degraded:
             yield f"  degraded: {note.removeprefix('degraded: ')}"
         for error in host.errors:

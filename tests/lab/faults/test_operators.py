@@ -34,7 +34,7 @@ def test_fault_36_lock_is_free_when_the_interrupted_command_has_ended(lab: Lab, 
     node = node_without_toolkit
     with lock_held(node), started(lab, "--only", "container_toolkit") as first:
         first.wait_for("| Install and hold the toolkit's four packages")
-        wait_until(node, "pgrep -x apt-get")
+        wait_until(node, "pgrep -ax apt-get | grep -q ' install '")
         first.interrupt()
         outcome = first.wait()
         assert outcome.code == 130, outcome
