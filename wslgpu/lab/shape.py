@@ -20,7 +20,7 @@ UNIT = """\
 Description=wslgpu lab: network and shape of this node
 DefaultDependencies=no
 After=systemd-tmpfiles-setup-dev-early.service systemd-remount-fs.service
-Before=systemd-tmpfiles-setup.service sysinit.target network-pre.target shutdown.target
+Before=systemd-binfmt.service systemd-tmpfiles-setup.service sysinit.target network-pre.target shutdown.target
 Conflicts=shutdown.target
 
 [Service]
