@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ import pytest
 
 from tests.lab.raw_pyinfra import Run, apply
 from wslgpu.lab import Lab, Node
+from wslgpu.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.lab
 TASK = "tasks.preflight.preflight"
@@ -72,10 +75,18 @@ def test_a_good_node_is_let_through_and_nothing_on_it_changes(lab: Lab) -> None:
     ],
 )
 def test_a_persona_that_is_refused(new_lab: Callable[..., Lab], persona: str, words: str, step: str) -> None:
-    run = apply(new_lab(persona=persona, servers=False), TASK)
+    lab = new_lab(persona=persona, servers=False)
+    run = apply(lab, TASK)
     assert run.rc == 1
     assert [error.what[: len(words)] for error in run.errors] == [words]
     assert step in run.errors[0].next_step
+    command = [sys.executable, "-m", "wslgpu.cli", "apply", "--lab", lab.name, "--only", "preflight", "--dry", "--json"]
+    dry = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert dry.returncode == (2 if persona == "wsl1" else 1), dry.stderr
+    assert "Detected changes" not in dry.stderr
+    refused = json.loads(dry.stdout)["hosts"]["node1"]
+    assert refused["outcome"] == "failed"
+    assert refused["errors"][0]["what"].startswith(words)
 
 
 def test_plain_linux_is_admitted_on_purpose_only(new_lab: Callable[..., Lab]) -> None:

@@ -81,3 +81,18 @@ def test_a_degraded_host_is_done_unless_strict() -> None:
     assert ApplyResult((host,)).exit_code == 0
     assert ApplyResult((host,), strict=True).exit_code == 1
     assert "  degraded: a unit failed" in summary(ApplyResult((host,)))
+
+
+def test_a_dry_run_that_would_be_refused_says_why_and_is_no_success() -> None:
+    record = {
+        "connected": True,
+        "lost": "",
+        "failed": False,
+        "operations": [{"name": "Check", "changed": True, "failed": False, "output": []}],
+        "refusals": ["wslgpu [platform]: /dev/dxg is missing -- Look at gpuSupport."],
+    }
+    result = host_result("node1", record)
+    assert (result.outcome, result.exit_code, result.changed) == ("failed", 1, ())
+    assert [(error.what, error.next_step) for error in result.errors] == [
+        ("/dev/dxg is missing", "Look at gpuSupport.")
+    ]

@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import time
+import types
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -99,9 +100,12 @@ class _Lines(logging.Handler):
         super().__init__(logging.INFO)
         self.show_notes = show_notes
         self.lines: list[str] = []
+        self.refusals: list[tuple[str, str]] = []
         self.notes: list[tuple[str, str, bool]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        if refusal := getattr(record, "wslgpu_refusal", None):
+            self.refusals.append((record.__dict__["wslgpu_host"], refusal))
         self.lines.append(_STYLE.sub("", record.getMessage()))
         note = getattr(record, "wslgpu_note", None)
         if note is not None:
@@ -139,6 +143,7 @@ def record_of(state: State, watcher: _Watcher, lines: _Lines) -> dict[str, Any]:
             "operations": operations,
             "notes": [note for name, note, degraded in lines.notes if name == host.name and not degraded],
             "degraded": [note for name, note, degraded in lines.notes if name == host.name and degraded],
+            "refusals": [] if state.is_executing else [text for name, text in lines.refusals if name == host.name],
             "log": own_lines[-20:],
         }
     return hosts
@@ -192,9 +197,14 @@ def main(arguments: list[str]) -> None:
     if mode == "quiet":
         cli.print_results = lambda _state: None
         cli.setup_logging = _only_errors
+        cli.print_meta = lambda _state: None
+        # what it echoes beside that is advice about a list of changes that is not shown here
+        silent = types.ModuleType("click")
+        vars(silent).update(vars(click), echo=lambda *_args, **_options: None)
+        cli.click = silent
 
     result = _Result(Path(result_file), watcher, lines)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # at once: a greenlet may be waiting for a peer that says nothing
         signal.signal(number, lambda received, _frame: result.write_and_end(received))
     try:

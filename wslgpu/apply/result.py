@@ -100,7 +100,8 @@ def host_result(name: str, record: dict[str, Any]) -> HostResult:
     """A host's result from what the child wrote down.
 
     :param record: ``connected``, ``lost`` (where the connection went away, or empty), ``sudo_asks`` (for a password),
-        ``operations``: list of ``name``, ``changed`` (bool), ``failed`` (bool), ``output`` (list of lines); ``notes``
+        ``operations``: list of ``name``, ``changed`` (bool), ``failed`` (bool), ``output`` (list of lines); ``notes``;
+        ``refusals`` of a run that only worked out what would change, as node scripts print problems
     """
     result = _outcome(name, record)
     return replace(result, notes=tuple(record.get("notes", ())), degraded=tuple(record.get("degraded", ())))
@@ -123,6 +124,8 @@ def _outcome(name: str, record: dict[str, Any]) -> HostResult:
             f"the connection was lost at: {record['lost']}", name, "Run it again: it takes up where it stopped."
         )
         return HostResult(name, "unknown", changed, unchanged, (error,))
+    if refusals := record.get("refusals"):
+        return HostResult(name, "failed", errors=tuple(parse_errors(refusals, f"{name}, preflight")))
     if failed is None and not record["failed"]:
         return HostResult(name, "changed" if changed else "unchanged", changed, unchanged)
     where = f"{name}, {failed['name']}" if failed else name

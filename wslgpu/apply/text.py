@@ -39,6 +39,8 @@ def summary(result: ApplyResult) -> Iterator[str]:
 
 def _outcome(host: HostResult, *, dry: bool) -> str:
     counts = f"{len(host.changed)} changed, {host.unchanged} already so"
+    if dry and host.outcome == "failed":
+        return "would be REFUSED"
     if dry and host.outcome in ("changed", "unchanged"):
         return f"would change {len(host.changed)}, {host.unchanged} already so"
     if host.outcome in ("changed", "failed"):

@@ -19,3 +19,15 @@ def tell(text: str, *, warning: bool = False) -> None:
             f"{host.print_prefix}{text}",
             extra={"wslgpu_note": text, "wslgpu_host": host.name},
         )
+
+
+def would_refuse(error_class: str, what: str, next_step: str) -> None:
+    """Note, while operations are only being worked out, that this host would be refused: what a dry run ends with.
+
+    :param error_class: as node scripts print it, e.g. ``platform`` or ``network retryable``
+    """
+    if not host.state.is_executing:
+        logger.warning(
+            f"{host.print_prefix}stands in the way: {what}",
+            extra={"wslgpu_refusal": f"wslgpu [{error_class}]: {what} -- {next_step}", "wslgpu_host": host.name},
+        )

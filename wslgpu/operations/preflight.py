@@ -13,7 +13,7 @@ from pyinfra.context import ctx_host
 from wslgpu.facts import bound
 from wslgpu.facts.node_shape import NodeShapes
 from wslgpu.node_script import command_line
-from wslgpu.operations.notes import tell
+from wslgpu.operations.notes import tell, would_refuse
 from wslgpu.operations.script import SCRIPTS, script
 from wslgpu.preflight import ControllerClock, Finding, Severity, judge, packages_to_come, refusals
 from wslgpu.settings import Settings
@@ -62,6 +62,8 @@ def check(settings: Settings, *, gpu: bool) -> Generator[StringCommand, None, No
     if not found:
         host.noop("nothing stands in the way")
         return
+    for finding in found:
+        would_refuse(finding.script_class, finding.what, finding.next_step)
     problems = [text for finding in found for text in (finding.script_class, finding.what, finding.next_step)]
     yield script("fail", *problems)
 
