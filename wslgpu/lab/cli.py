@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from wslgpu.errors import ErrorClass
 from wslgpu.lab import host, persona, root, state
@@ -89,6 +91,9 @@ def up(
     """Make a lab; the first time it fetches a Debian root (half a minute), then it takes seconds."""
     present = _present(name)
     if present is not None:
+        _require_the_same(
+            present, {"nodes": nodes, "persona": persona_name, "base": base, "cgroup": cgroup, "kind": kind}
+        )
         if as_json:
             click.echo(json.dumps(present.describe()))
         else:
@@ -107,6 +112,21 @@ def up(
     for lack in made.persona.missing:
         progress(f"not as on the real machine: {lack}")
     click.echo(f"lab {name!r} is up. Next: wslgpu lab ssh --name {name}; wslgpu lab down --name {name}")
+
+
+def _require_the_same(present: Lab, wanted: dict[str, object]) -> None:
+    """A lab that is there is left as it is: what was asked for by an option must be so already."""
+    given = click.get_current_context().get_parameter_source
+    names = {"persona": "persona_name"}
+    has = {**{key: getattr(present.state, key) for key in wanted if key != "nodes"}, "nodes": len(present.nodes)}
+    for key, value in wanted.items():
+        if given(names.get(key, key)) is ParameterSource.COMMANDLINE and has[key] != value:
+            raise LabError(
+                what=f"lab {present.name!r} is there already, with {key} {has[key]}, not {value}",
+                where=f"--{key}",
+                next_step=f"Choose another --name, or take it down first: wslgpu lab down --name {present.name}",
+                error_class=ErrorClass.USAGE,
+            )
 
 
 def _present(name: str) -> Lab | None:
@@ -134,6 +154,7 @@ def _present(name: str) -> Lab | None:
 @JSON
 def list_labs(as_json: bool) -> None:
     """Show all labs of this machine and whether they work."""
+    host.require_root()
     found = []
     for name in state.names():
         try:
@@ -158,12 +179,17 @@ def list_labs(as_json: bool) -> None:
 @NAME
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[NODE] [-- CMD...]")
 def ssh(name: str, words: tuple[str, ...]) -> None:
-    """Log in to a node (node1 unless named), or run CMD there over ssh."""
+    """Log in to a node (node1 unless named), or run CMD there over ssh.
+
+    CMD of one word is a line for the node's shell; several words are one program and its arguments.
+    """
+    host.require_root()
     found = Lab.load(name)
     names = {node.name for node in found.nodes}
     # click swallows the '--': a first word that is a node's name names it, all else is the command
     node_name, command = (words[0], words[1:]) if words and words[0] in names else (found.nodes[0].name, words)
-    argv = found.node(node_name).ssh_argv(*command, tty=not command and os.isatty(0))
+    line = command if len(command) < 2 else (shlex.join(command),)
+    argv = found.node(node_name).ssh_argv(*line, tty=not command and os.isatty(0))
     raise SystemExit(subprocess.run(argv, check=False).returncode)
 
 
@@ -172,8 +198,15 @@ def ssh(name: str, words: tuple[str, ...]) -> None:
 @click.argument("node_name", metavar="NODE")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="CMD...")
 def execute(name: str, node_name: str, command: tuple[str, ...]) -> None:
-    """Run CMD in a node from outside: works when its ssh or network does not."""
-    argv = Lab.load(name).node(node_name).nsenter_argv(list(command))
+    """Run CMD in a node from outside: works when its ssh or network does not.
+
+    CMD of one word is a line for the node's shell; several words are one program and its arguments.
+    """
+    host.require_root()
+    words = list(command[1:] if command[0] == "--" else command)
+    if not words:
+        raise click.UsageError("name a command")
+    argv = Lab.load(name).node(node_name).nsenter_argv(words if len(words) > 1 else ["sh", "-c", words[0]])
     raise SystemExit(subprocess.run(argv, check=False).returncode)
 
 
