@@ -80,7 +80,7 @@ class ApplyRequest:
 def run_apply(request: ApplyRequest) -> ApplyResult:
     """Run it; progress goes to standard error.
 
-    :raises InterruptedRunError: SIGINT or SIGTERM, after the child has ended
+    :raises InterruptedRunError: SIGINT, SIGTERM or SIGHUP, after the child has ended
     """
     started = time.monotonic()
     environment = {**os.environ, **dict(request.environment), "PYINFRA_PROGRESS": "off"}
@@ -122,7 +122,7 @@ def _signals_passed_on(child: subprocess.Popen[bytes]) -> Iterator[list[int]]:
         if child.poll() is None:
             child.send_signal(number)
 
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield received
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,8 +19,10 @@ _REFRESH_S = 60.0
 def sudo_kept() -> Iterator[None]:
     """sudo works without a password inside, in this terminal; the password itself never passes through here.
 
-    :raises UsageError: sudo wants a password and there is no terminal to ask on
+    :raises UsageError: there is no sudo, or it wants a password and there is no terminal to ask on
     """
+    if os.geteuid() != 0 and shutil.which("sudo") is None:
+        raise UsageError("sudo is not installed", "this machine", "Install it, or run this as root.")
     if os.geteuid() == 0 or subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
         yield
         return

@@ -58,9 +58,15 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Record:
     Ctrl-C and SIGTERM stop the children and give back what was found so far, marked interrupted.
 
     :param progress: called with one line per suite and host
-    :raises UsageError: an unknown suite, a limit that matches nothing, an inventory that cannot be read
+    :raises UsageError: an unknown suite, a required check of none of them, a limit that matches nothing, an
+        inventory that cannot be read
     """
     suites = _suites(request.suites)
+    for name in request.required:
+        if name.split(".", 1)[0] not in suites:
+            raise UsageError(
+                f"--require {name}: no suite of this run has it", next_step=f"Suites: {', '.join(suites)}."
+            )
     environment = request.environment
     if request.site is not None:
         environment = (*environment, (SITE_VARIABLE, str(request.site.resolve())))
@@ -85,12 +91,12 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Record:
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
+    """SIGTERM came, or the terminal went away."""
 
 
 @contextmanager
 def _sigterm_raised() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that connections are closed; only the main thread may say so."""
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that connections are closed; only the main thread may."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -98,11 +104,12 @@ def _sigterm_raised() -> Iterator[None]:
     def handler(_number: int, _frame: FrameType | None) -> None:
         raise _Terminated
 
-    previous = signal.signal(signal.SIGTERM, handler)
+    previous = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, old in previous.items():
+            signal.signal(number, old)
 
 
 class _Run:
