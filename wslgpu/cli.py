@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from wslgpu import __version__
-from wslgpu.errors import EXIT_CANNOT_JUDGE, EXIT_INTERRUPTED, UsageError, WslgpuError
+from wslgpu.errors import EXIT_CANNOT_JUDGE, EXIT_INTERRUPTED, ErrorClass, UsageError, WslgpuError
 from wslgpu.settings import PROJECT_ROOT
 
 INVENTORIES = ("local", "lab", "fleet")
@@ -45,6 +46,7 @@ class _Commands(click.Group):
 
 
 def _lab() -> click.Command:
+    require_clone()
     from wslgpu.lab.cli import lab
 
     return lab
@@ -88,6 +90,8 @@ def inventory_path(name: str, lab: str | None) -> tuple[Path, tuple[tuple[str, s
     """
     environment: tuple[tuple[str, str], ...] = ()
     if lab is not None:
+        if click.get_current_context().get_parameter_source("inventory") is ParameterSource.COMMANDLINE:
+            raise UsageError(f"INVENTORY ({name}) and --lab exclude each other", "", "Give one of the two.")
         name, environment = "lab", (("WSLGPU_LAB", lab),)
     path = PROJECT_ROOT / "inventory" / f"{name}.py" if name in INVENTORIES else Path(name).resolve()
     if not path.is_file():
@@ -179,6 +183,9 @@ def verify(
 
     require_clone()
     path, environment = inventory_path(inventory, lab)
+    for file in (junit, markdown):
+        if file is not None:
+            documents.require_place(file)
     request = VerifyRequest(path, limit, suite, require, site, environment)
     with sudo_kept() if path.name == "local.py" else nullcontext():
         record = replace(run(request, progress=lambda line: click.echo(line, err=True)), strict=strict)
@@ -222,6 +229,7 @@ def inventory_check(file: Path | None) -> None:
     """Check a fleet file without contacting a host."""
     from wslgpu.fleet import fleet_file, load_fleet
 
+    require_clone()
     path = file or fleet_file()
     fleet = load_fleet(path)
     click.echo(f"{path}: {len(fleet.hosts)} hosts, all well-formed")
@@ -237,6 +245,7 @@ def inventory_add(name: str, address: str, user: str, port: int, key_file: str) 
     """Add a host to the fleet file; its ssh host key must be in known_hosts already."""
     from wslgpu.fleet import add_host, fleet_file
 
+    require_clone()
     path = fleet_file()
     add_host(path, name, address, user=user, port=port, key_file=key_file)
     click.echo(f"{path}: {name} added")
@@ -254,6 +263,7 @@ def pins_resolve(site: Path | None, dry: bool) -> None:
     """Ask the registries for the digests that the data leaves unresolved, and write them to the site file."""
     from wslgpu.apply.digests import resolve_missing
 
+    require_clone()
     for name, digest in resolve_missing(site, write=not dry).items():
         click.echo(f"{name} -> {digest}")
 
@@ -275,6 +285,18 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         code = EXIT_CANNOT_JUDGE
+    except Exception as error:
+        if os.environ.get("WSLGPU_DEBUG"):
+            raise
+        failure = WslgpuError(
+            f"wslgpu itself failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(
+                ": "
+            ),
+            next_step="That is a fault of wslgpu: report it, with what WSLGPU_DEBUG=1 shows when you run it again.",
+            error_class=ErrorClass.INTERNAL,
+        )
+        click.echo(f"wslgpu: {failure}", err=True)
+        code = failure.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -41,7 +41,7 @@ def resolved_hosts(inventory: Path, environment: tuple[tuple[str, str], ...] = (
     if done.returncode != 0:
         said = next((line for line in done.stderr.splitlines() if line.startswith("wslgpu:")), "")
         said = said.removeprefix("wslgpu: ") or (done.stderr.strip().splitlines() or ["pyinfra said nothing"])[-1]
-        raise UsageError(said, str(inventory))
+        raise UsageError(said, str(inventory), "Mend that, and see what pyinfra makes of it: wslgpu inventory list")
     return parse_inventory(done.stdout)
 
 

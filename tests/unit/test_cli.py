@@ -49,6 +49,9 @@ def test_shell_completion_is_offered() -> None:
         (["nonsense"], "No such command"),
         (["apply", "--lab", "there-is-no-such-lab"], "there-is-no-such-lab"),
         (["verify", "--lab", "there-is-no-such-lab"], "there-is-no-such-lab"),
+        (["verify", "local", "--lab", "default"], "exclude each other"),
+        (["verify", "local", "--require", "typo.of.mine"], "no suite of this run has it"),
+        (["verify", "local", "--junit", "/nonexistent/report.xml"], "there is no such folder"),
     ],
 )
 def test_wrong_usage_is_2_and_no_traceback(arguments: list[str], says: str) -> None:

@@ -55,7 +55,12 @@ def test_required_checks_may_not_stay_unknown() -> None:
     assert [entry.outcome for entry in by_id] == [Outcome.PASS, Outcome.FAIL]
     assert "no GPU" in by_id[1].reason
     assert with_required([OPEN], ["base"])[0].outcome is Outcome.FAIL
-    assert with_required([OPEN], ["wsl", "base.other"])[0].outcome is Outcome.UNKNOWN
+    assert with_required([OPEN], ["wsl", "wsl.other"])[0].outcome is Outcome.UNKNOWN
+
+
+def test_a_required_check_that_does_not_exist_is_red() -> None:
+    nowhere, there = with_required([OPEN], ["base.other"])
+    assert (nowhere.id, nowhere.outcome, there.outcome) == ("base.other", Outcome.FAIL, Outcome.UNKNOWN)
 
 
 def test_one_lab_node_marks_the_whole_record() -> None:

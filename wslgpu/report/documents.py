@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -83,6 +84,19 @@ def _cell(text: str) -> str:
 
 
 WRITERS = {"json": as_json, "junit": as_junit, "markdown": as_markdown}
+
+
+def require_place(path: Path) -> None:
+    """Say before the work, rather than after it, that a report will have no place.
+
+    :raises UsageError: the folder is not there or not writable, or the name is a folder's
+    """
+    if path.is_dir():
+        raise UsageError("is a folder, and a report is a file", str(path), "Name a file in it.")
+    if not path.parent.is_dir():
+        raise UsageError("there is no such folder", str(path.parent), "Make it, or name another place.")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError("the folder cannot be written", str(path.parent), "Name another place.")
 
 
 def write_file(record: Record, style: str, path: Path) -> None:

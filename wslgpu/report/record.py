@@ -196,12 +196,18 @@ def check_from_json(data: dict[str, Any]) -> Check:
 
 
 def with_required(checks: Iterable[Check], required: Iterable[str]) -> tuple[Check, ...]:
-    """The checks, with the unknown ones that are required made red.
+    """The checks, with the unknown ones that are required made red; a required check that does not exist is red too.
 
     :param required: ids, or components as a whole
     """
-    names = set(required)
-    return tuple(
+    checks, names = list(checks), set(required)
+    known = {name for check in checks for name in (check.id, check.component)}
+    nowhere = tuple(
+        Check(name, name.split(".", 1)[0], checks[0].host, Outcome.FAIL, reason="required, and there is no such check")
+        for name in sorted(names - known)
+        if name.split(".", 1)[0] in known
+    )
+    return nowhere + tuple(
         replace(check, outcome=Outcome.FAIL, reason=f"required, and unknown: {check.reason}")
         if check.outcome is Outcome.UNKNOWN and names & {check.id, check.component}
         else check
