@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from wslgpu import __version__
 from wslgpu.errors import EXIT_CANNOT_JUDGE, EXIT_INTERRUPTED, ErrorClass, UsageError, WslgpuError
-from wslgpu.settings import PROJECT_ROOT
+from wslgpu.project import PROJECT_ROOT, require_clone
 
 INVENTORIES = ("local", "lab", "fleet")
 
@@ -46,7 +46,6 @@ class _Commands(click.Group):
 
 
 def _lab() -> click.Command:
-    require_clone()
     from wslgpu.lab.cli import lab
 
     return lab
@@ -68,19 +67,6 @@ def cli() -> None:
 
 
 _Commands.lazy = {"lab": _lab}
-
-
-def require_clone() -> None:
-    """Refuse what needs the project's files when only the wheel is installed.
-
-    :raises UsageError: no deploy.py beside the package
-    """
-    if not (PROJECT_ROOT / "deploy.py").exists():
-        raise UsageError(
-            "this command needs the project's files",
-            "wslgpu",
-            "Clone the project, run `make setup` in the clone, and call .venv/bin/wslgpu there.",
-        )
 
 
 def inventory_path(name: str, lab: str | None) -> tuple[Path, tuple[tuple[str, str], ...]]:

@@ -28,9 +28,9 @@ from wslgpu.pins import (
     Url,
     load_pins,
 )
+from wslgpu.project import PROJECT_ROOT as PROJECT_ROOT
 from wslgpu.yaml_source import YamlDocument, data_error, load_yaml, validate
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
 PINS_FILE = PROJECT_ROOT / "group_data" / "pins.yml"
 SITE_VARIABLE = "WSLGPU_SITE"
 """Environment variable that names another site file than site.yml in the project's root; it holds no setting."""

@@ -18,6 +18,7 @@ from wslgpu.lab import host, persona, root, state
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.lab import Lab, LabSpec
 from wslgpu.lab.lab import down as take_down
+from wslgpu.project import require_clone
 
 NAME = click.option("--name", default="default", show_default=True, help="Which lab.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
@@ -40,6 +41,7 @@ def lab() -> None:
 
     They need root, run on this machine only, and have no GPU: the driver is a stand-in, and says so.
     """
+    require_clone()
 
 
 @lab.command(epilog=_persona_list())
