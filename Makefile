@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON_IN_VENV := .venv/bin/python
 PYTEST := $(PYTHON_IN_VENV) -m pytest
 
-.PHONY: help setup setup-lab demo node test test-fast test-long check bench lock clean
+.PHONY: help setup setup-lab setup-test demo node test test-fast test-long check bench lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,19 +14,22 @@ setup: ## what wslgpu needs on this machine: a virtual environment, checked by h
 setup-lab:
 	@scripts/setup.sh lab
 
+setup-test:
+	@scripts/setup.sh test
+
 demo: setup-lab ## a disposable node, provisioned, proven and taken down again (needs root)
 	@scripts/demo.sh
 
 node: setup ## make this machine, a WSL2 distro, a GPU node, and prove it
 	@scripts/node.sh
 
-test: setup-lab ## set-up and all tests that CI runs (needs root)
+test: setup-test ## set-up and all tests that CI runs (needs root)
 	$(PYTEST) -m "not long"
 
 test-fast: setup ## the tests that need no root and no node
 	$(PYTEST) -m "not lab and not long" tests/unit tests/facts tests/operations tests/plan
 
-test-long: setup-lab ## all tests, every kill point and every drift (needs root)
+test-long: setup-test ## all tests, every kill point and every drift (needs root)
 	$(PYTEST)
 
 check: setup ## ruff, mypy --strict, shellcheck

@@ -1,14 +1,21 @@
 #!/bin/sh
-# Installs what wslgpu itself needs on this machine: setup.sh [lab]
+# Installs what wslgpu itself needs on this machine: setup.sh [lab|test]
 #
 # Distribution packages that are missing, then .venv from requirements.txt, every file in it checked by hash. With
-# "lab" also what disposable nodes need. Says what it does; does nothing when nothing is missing.
+# "lab" also what disposable nodes need, with "test" what the tests need besides. Says what it does; does nothing when
+# nothing is missing.
 set -eu
 cd "$(dirname "$0")/.."
 
 packages="python3 python3-venv openssh-client ca-certificates"
-if [ "${1:-}" = lab ]; then
+case ${1:-} in
+lab | test)
     packages="$packages systemd-container mmdebstrap debian-archive-keyring iproute2 nftables gcc libc6-dev gnupg xz-utils"
+    ;;
+esac
+if [ "${1:-}" = test ]; then
+    # headers that the probe's structures are compared with, a browser that opens the report, a signer
+    packages="$packages libffmpeg-nvenc-dev directx-headers-dev chromium minisign"
 fi
 
 as_root() {
