@@ -41,7 +41,9 @@ if [ -n "$kernel_release" ]; then
 fi
 
 if [ -n "$driver" ]; then
-  try mknod -m 666 /dev/dxg c 10 125
+  # The number is that of /dev/fuse: a device that can be opened, as WSL's can, and that a container may open only when
+  # it was given it
+  try mknod -m 666 /dev/dxg c 10 229
   try chmod 666 /dev/dxg
   try sh "$here/mount-driver.sh"
 fi
