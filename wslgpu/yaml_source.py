@@ -130,9 +130,9 @@ def validate(model: type[_Model], document: YamlDocument, data: Any = None) -> _
 def data_error(error: ValidationError, document: YamlDocument) -> DataError:
     """One line for a pydantic error: the first problem in file order, with the number of others."""
     # a key that is missing has no line of its own; what stands there and is wrong is named first
-    problems = sorted(
-        error.errors(), key=lambda e: (e["type"] == "missing", document.lines.get(_known(e["loc"], document), 0))
-    )
+    # a list is called too short besides when its only item is wrong; the item says more
+    problems = [e for e in error.errors() if e["type"] != "too_short" or not _has_below(e["loc"], error)]
+    problems.sort(key=lambda e: (e["type"] == "missing", document.lines.get(_known(e["loc"], document), 0)))
     first = problems[0]
     loc = tuple(first["loc"])
     key = ".".join(str(part) for part in loc) or "the document"
@@ -141,6 +141,10 @@ def data_error(error: ValidationError, document: YamlDocument) -> DataError:
         message = "is not a key that wslgpu knows"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return DataError(f"{key}: {message}{more}", document.where(loc))
+
+
+def _has_below(loc: tuple[_LocPart, ...], error: ValidationError) -> bool:
+    return any(len(e["loc"]) > len(loc) and e["loc"][: len(loc)] == loc for e in error.errors())
 
 
 def _known(loc: tuple[_LocPart, ...], document: YamlDocument) -> tuple[_LocPart, ...]:

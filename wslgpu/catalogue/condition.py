@@ -5,7 +5,9 @@ A condition is one of::
     {all: [CONDITION, ...]}   {any: [CONDITION, ...]}   {not: CONDITION}
     {of: OBSERVATION, path: KEY.KEY, TEST}
 
-``path`` may be left out; it walks into objects. With no test the condition is that the value is there and is not
+``path`` may be left out; it walks into objects, and into each item of a list, which gives the list of what is found
+there (lists within are joined, items without it are left out). A key that itself holds dots is found too:
+``labels.nvidia.com/gpu.present``. With no test the condition is that the value is there and is not
 null, false, 0 or empty. A test is one of ``equals``, ``in``, ``at_least``, ``at_most``, ``matches`` (a regular
 expression, searched), ``contains`` (an item of a list, or a part of a text), ``version_at_least``,
 ``version_below``, ``count_at_least`` (items of a list or keys of an object), ``exists``, and ``status``.
@@ -15,6 +17,7 @@ its items do.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -65,6 +68,11 @@ class Test(_Model):
         given = [name.rstrip("_") for name in TESTS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"has more than one test: {', '.join(given)}; join them with all")
+        if self.matches is not None:
+            try:
+                re.compile(self.matches)
+            except re.error as error:
+                raise ValueError(f"{self.matches!r} is no regular expression: {error}") from error
         return self
 
     @property

@@ -117,9 +117,13 @@ class _Reader:
             self._check(tuple(wanted), self.capabilities, "capability", where)
 
     def check_site(self, site: SiteFile, document: YamlDocument) -> None:
-        for key, table in (("require_workloads", self.workloads), ("require_capabilities", self.capabilities)):
+        wanted: tuple[tuple[str, Any, str], ...] = (
+            ("require_workloads", self.workloads, "workload"),
+            ("require_capabilities", self.capabilities, "capability"),
+        )
+        for key, table, kind in wanted:
             for index, name in enumerate(getattr(site, key)):
-                self._check((name,), table, key.removeprefix("require_").rstrip("s"), document.where((key, index)))
+                self._check((name,), table, kind, document.where((key, index)))
         for index, waiver in enumerate(site.waivers):
             self._check((waiver.capability,), self.capabilities, "capability", document.where(("waivers", index)))
 
