@@ -109,6 +109,7 @@ class WorkloadJudgement:
     :param reasons: the decisive ones first; root causes only, each once
     :param not_tested: capabilities that it would be better with and that nobody looked at
     :param required: the site or the command line requires it
+    :param capabilities: all that its rule names and that was judged, required ones first: what a GO rests on
     """
 
     id: str
@@ -119,6 +120,7 @@ class WorkloadJudgement:
     not_tested: tuple[str, ...] = ()
     confidence: Confidence | None = None
     notes: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ class NodeJudgement:
     :param error: why it could not be probed, in the shape of ``WslgpuError.as_json``; then nothing else is filled
     :param facts: versions and hardware in short, for the head of a report: ``{"driver": "581.80", ...}``
     :param benchmarks: observation id -> value, of the level full
+    :param required_capabilities: those that the site or the command line requires by themselves
     """
 
     name: str
@@ -153,6 +156,7 @@ class NodeJudgement:
     benchmarks: dict[str, Any] = field(default_factory=dict)
     probe: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] | None = None
+    required_capabilities: tuple[str, ...] = ()
 
     @property
     def causes(self) -> tuple[CapabilityJudgement, ...]:
@@ -171,6 +175,7 @@ class NodeJudgement:
         if self.error is not None:
             return EXIT_CANNOT_JUDGE
         required = [workload.verdict for workload in self.workloads if workload.required]
+        required += [self._as_verdict(name) for name in self.required_capabilities]
         bad = {Verdict.NO_GO, Verdict.DEGRADED} if strict else {Verdict.NO_GO}
         if bad & set(required) or any(finding.fails for finding in self.findings):
             return EXIT_FAILED
@@ -178,6 +183,13 @@ class NodeJudgement:
         if Verdict.UNKNOWN in required or not judged:
             return EXIT_CANNOT_JUDGE
         return EXIT_OK
+
+    def _as_verdict(self, capability_id: str) -> Verdict:
+        """What a required capability comes to; its absence is a finding of its own, unless it is waived."""
+        state = self.capability(capability_id).state
+        if state in (State.WORKS, State.BETTER):
+            return Verdict.GO
+        return Verdict.UNKNOWN if state in (State.NOT_TESTED, State.NOT_APPLICABLE) else Verdict.DEGRADED
 
 
 @dataclass(frozen=True)
