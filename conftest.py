@@ -29,6 +29,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="without --inventory: a group that the hosts are in (default: gpu_nodes); repeatable",
     )
+    group.addoption(
+        "--capability-level",
+        choices=["quick", "standard", "full"],
+        default="quick",
+        help="how much test_capabilities.py looks at: reads only (default), short functional probes, benchmarks",
+    )
+    group.addoption(
+        "--catalogue", metavar="DIR", help="a site's folder over the catalogue: its own entries, and its waivers"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

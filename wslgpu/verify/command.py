@@ -22,8 +22,9 @@ from wslgpu.verify.child import Child, Found, child_environment
 from wslgpu.verify.connection import Connections, NotReached, connections
 
 DEFAULT_SUITES = ("wsl", "base", "containerd", "container_toolkit", "cuda_images", "cuda_kernel")
-SUITES = (*DEFAULT_SUITES, "after_reboot")
-"""``after_reboot`` says what survived ``wsl --shutdown``: it is asked for by name, after one."""
+SUITES = (*DEFAULT_SUITES, "after_reboot", "capabilities")
+"""Two are asked for by name: ``after_reboot`` says what survived ``wsl --shutdown`` and runs after one;
+``capabilities`` holds the node against the whole catalogue."""
 
 Progress = Callable[[str], None]
 
