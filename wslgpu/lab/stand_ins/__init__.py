@@ -5,7 +5,10 @@ module               stands in for                              because, and hel
 ===================  =========================================  ===============================================
 ``driver``           /usr/lib/wsl/lib, /usr/lib/wsl/drivers:    The driver comes with Windows and needs a GPU.
                      libcuda, NVML, dxcore, nvidia-smi, the     File lists: WSL2 machines in public reports and
-                     driver store                               the first lines of the cdi-generate captures.
+                     codec libraries, the driver store          the first lines of the cdi-generate captures.
+                                                                Declarations: NVIDIA's own headers, in a test.
+``scenarios``        what a driver answers, well or not:        No GPU fails on demand. Sources: beside each
+                     scenarios.yml                              scenario. Where it says so, nobody knows.
 ``toolkit``          NVIDIA's four container toolkit packages   NVIDIA's repository is not in the test
                      in 1.18.1, 1.18.2, 1.19.1 and 1.20.0,      environment. Dependencies, units and scripts:
                      and nvidia-cdi-refresh                     NVIDIA's public packaging sources.
@@ -18,7 +21,8 @@ module               stands in for                              because, and hel
 The genuine packages can take the place of ``toolkit``'s: ``wslgpu lab up --toolkit-debs DIR``.
 
 Honest: every program says "stand-in" when asked for its version or help, every library carries the text
-"wslgpu lab stand-in", every GPU's name ends in "(stand-in)", and nothing here can run a CUDA kernel.
+"wslgpu lab stand-in", every GPU's name ends in "(stand-in)", and nothing here can run a CUDA kernel: the
+three of wslgpu's own probe are known by name and done on the CPU, so that the probe's judgement can be tried.
 
 Known to differ from the genuine ones, or not known to be alike:
 

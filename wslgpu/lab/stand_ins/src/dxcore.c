@@ -1,6 +1,7 @@
 /* libdxcore stand-in: the three entry points through which NVIDIA's container toolkit finds the driver
  * store of each graphics adapter. The structures are those of Microsoft's d3dkmthk.h as seen on Linux,
- * where WCHAR is wchar_t; written from the public declarations. */
+ * where WCHAR is wchar_t; written from the public declarations. No package of Debian has that header
+ * (directx-headers-dev has Direct3D's and dxcore.h, not the kernel's), so nothing genuine checks these. */
 #include <wchar.h>
 
 #include "scenario.h"
@@ -32,6 +33,8 @@ enum { REGISTRY_SUCCESS = 0, REGISTRY_OVERFLOW = 1 };
 static const wchar_t *const stores[] = {STAND_IN_STORES};
 #define ADAPTER_COUNT ((unsigned)(sizeof stores / sizeof stores[0]))
 
+#define ANSWER do { int said_; if (said("dxcore", __func__, &said_)) return said_; } while (0)
+
 static int enumerate(unsigned *count, adapter_info_t *adapters) {
     if (!adapters) {
         *count = ADAPTER_COUNT;
@@ -49,10 +52,12 @@ static int enumerate(unsigned *count, adapter_info_t *adapters) {
 }
 
 STAND_IN_EXPORT int D3DKMTEnumAdapters2(enum_adapters2_t *request) {
+    ANSWER;
     return enumerate(&request->count, request->adapters);
 }
 
 STAND_IN_EXPORT int D3DKMTEnumAdapters3(enum_adapters3_t *request) {
+    ANSWER;
     return enumerate(&request->count, request->adapters);
 }
 
@@ -63,10 +68,12 @@ STAND_IN_EXPORT int D3DKMTCloseAdapter(const unsigned *adapter) {
 
 STAND_IN_EXPORT int D3DKMTQueryAdapterInfo(const query_adapter_info_t *query) {
     unsigned index = query->adapter - 0x40000000u;
+    ANSWER;
     if (index >= ADAPTER_COUNT || !query->data) return STATUS_INVALID_PARAMETER;
     if (query->type == QUERY_DRIVER_VERSION) {
         if (query->size < sizeof(unsigned)) return STATUS_BUFFER_TOO_SMALL;
-        *(unsigned *)query->data = 3200; /* WDDM 3.2; the toolkit wants 2700 at least */
+        /* WDDM 3.2; the toolkit wants 2700 at least */
+        *(unsigned *)query->data = (unsigned)setting("dxcore.wddm_version", 3200);
         return STATUS_SUCCESS;
     }
     if (query->type == QUERY_REGISTRY) {

@@ -4,10 +4,11 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#define SMI_VERSION "580.95.05"
+#include "scenario.h"
+
+#define SMI_VERSION setting_text("smi.version", "580.95.05")
 
 const char wslgpu_stand_in[] = "wslgpu lab stand-in of nvidia-smi, not NVIDIA's program";
 
@@ -22,7 +23,9 @@ struct gpu {
     memory_t memory;
     utilization_t utilization;
     pci_t pci;
-    int cc_major, cc_minor;
+    int cc_major, cc_minor, model, pending_model;
+    unsigned minor;
+    int no_temperature, no_power, no_utilization, no_model, no_minor; /* NVML's answers; 0 is success */
 };
 
 static void *library;
@@ -74,12 +77,20 @@ static struct gpu read_gpu(unsigned index) {
     CALL((device_t, char *, unsigned), "nvmlDeviceGetName")(d, g.name, sizeof g.name);
     CALL((device_t, char *, unsigned), "nvmlDeviceGetUUID")(d, g.uuid, sizeof g.uuid);
     CALL((device_t, memory_t *), "nvmlDeviceGetMemoryInfo")(d, &g.memory);
-    CALL((device_t, int, unsigned *), "nvmlDeviceGetTemperature")(d, 0, &g.temperature);
-    CALL((device_t, unsigned *), "nvmlDeviceGetPowerUsage")(d, &g.power_mw);
-    CALL((device_t, utilization_t *), "nvmlDeviceGetUtilizationRates")(d, &g.utilization);
+    g.no_temperature = CALL((device_t, int, unsigned *), "nvmlDeviceGetTemperature")(d, 0, &g.temperature);
+    g.no_power = CALL((device_t, unsigned *), "nvmlDeviceGetPowerUsage")(d, &g.power_mw);
+    g.no_utilization = CALL((device_t, utilization_t *), "nvmlDeviceGetUtilizationRates")(d, &g.utilization);
+    g.no_model = CALL((device_t, int *, int *), "nvmlDeviceGetDriverModel")(d, &g.model, &g.pending_model);
+    g.no_minor = CALL((device_t, unsigned *), "nvmlDeviceGetMinorNumber")(d, &g.minor);
     CALL((device_t, pci_t *), "nvmlDeviceGetPciInfo_v3")(d, &g.pci);
     CALL((device_t, int *, int *), "nvmlDeviceGetCudaComputeCapability")(d, &g.cc_major, &g.cc_minor);
     return g;
+}
+
+/* NVML's 1 is WDM, which nvidia-smi calls TCC. */
+static const char *model_name(const struct gpu *g) {
+    static const char *const names[] = {"WDDM", "TCC", "MCDM"};
+    return g->no_model || g->model < 0 || g->model > 2 ? "N/A" : names[g->model];
 }
 
 static const char *driver_version(void) {
@@ -114,7 +125,7 @@ static void table(void) {
         struct gpu g = read_gpu(i);
         char use[64];
         snprintf(use, sizeof use, "%lluMiB / %lluMiB", MIB(g.memory.used), MIB(g.memory.total));
-        printf("| %3u  %-38s WDDM | %-16s | %22s |\n", g.index, g.name, g.pci.bus_id, use);
+        printf("| %3u  %-38s %-4s | %-16s | %22s |\n", g.index, g.name, model_name(&g), g.pci.bus_id, use);
     }
     fputs(line, stdout);
 }
@@ -135,8 +146,17 @@ static const struct field *find(const char *name) {
     return NULL;
 }
 
+static int refused(const char *n, const struct gpu *g) {
+    return (!strcmp(n, "temperature.gpu") && g->no_temperature) || (!strcmp(n, "power.draw") && g->no_power) ||
+           (!strcmp(n, "utilization.gpu") && g->no_utilization) || (!strcmp(n, "driver_model.current") && g->no_model);
+}
+
 static void value(const struct field *f, const struct gpu *g, int units) {
     const char *n = f->name;
+    if (refused(n, g)) {
+        printf("[N/A]");
+        return;
+    }
     if (!strcmp(n, "index")) printf("%u", g->index);
     else if (!strcmp(n, "name")) printf("%s", g->name);
     else if (!strcmp(n, "uuid")) printf("%s", g->uuid);
@@ -150,7 +170,7 @@ static void value(const struct field *f, const struct gpu *g, int units) {
     else if (!strcmp(n, "temperature.gpu")) printf("%u", g->temperature);
     else if (!strcmp(n, "power.draw")) printf("%u.%02u", g->power_mw / 1000, g->power_mw % 1000 / 10);
     else if (!strcmp(n, "utilization.gpu")) printf("%u", g->utilization.gpu);
-    else if (!strcmp(n, "driver_model.current")) printf("WDDM");
+    else if (!strcmp(n, "driver_model.current")) printf("%s", model_name(g));
     else printf("[N/A]");
     if (units && *f->unit) printf(" %s", f->unit);
 }
@@ -202,10 +222,11 @@ static void full(void) {
         printf("    Product Name                          : %s\n", g.name);
         puts("    Persistence Mode                      : Enabled");
         puts("    Driver Model");
-        puts("        Current                           : WDDM");
-        puts("        Pending                           : WDDM");
+        printf("        Current                           : %s\n", model_name(&g));
+        printf("        Pending                           : %s\n", model_name(&g));
         printf("    GPU UUID                              : %s\n", g.uuid);
-        puts("    Minor Number                          : N/A");
+        if (g.no_minor) puts("    Minor Number                          : N/A");
+        else printf("    Minor Number                          : %u\n", g.minor);
         puts("    MIG Mode");
         puts("        Current                           : N/A");
         puts("    FB Memory Usage");
@@ -220,6 +241,11 @@ static void full(void) {
 int main(int argc, char **argv) {
     char *names = NULL;
     const char *format = NULL;
+    int result;
+    if (said("smi", "run", &result)) {
+        puts(setting_text("smi.text", "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."));
+        return result;
+    }
     if (argc == 1) {
         load();
         table();

@@ -1,131 +1,167 @@
-/* libnvidia-ml stand-in: enough of NVML for nvidia-smi's stand-in and for programs that list GPUs.
- * What WSL2's NVML answers "not supported" to, this one does too (minor number, MIG, processes). */
-#include <stdio.h>
+/* libnvidia-ml stand-in: versions, devices, memory, events.
+ *
+ * What a platform's NVML refuses (minor numbers and MIG on WSL2) is in its settings, not here. */
+#include "nvml_stand_in.h"
 
-#include "scenario.h"
+#include <stdio.h>
+#include <stdlib.h>
 
 const char wslgpu_stand_in[] = "wslgpu lab stand-in of libnvidia-ml: the GPUs it names do not exist";
 
-typedef int nvmlReturn_t;
-typedef const struct stand_in_gpu *nvmlDevice_t;
-typedef struct { unsigned long long total, free, used; } nvmlMemory_t;
-typedef struct { unsigned version; unsigned long long total, reserved, free, used; } nvmlMemory_v2_t;
-typedef struct { unsigned gpu, memory; } nvmlUtilization_t;
-typedef struct {
-    char busIdLegacy[16];
-    unsigned domain, bus, device, pciDeviceId, pciSubSystemId;
-    char busId[32];
-} nvmlPciInfo_t;
+int references;
+struct nvmlDevice_st devices[] = {{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}};
 
-enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, SMALL = 7, BLOCKED = 17 };
-
-static int references;
-
-#define API STAND_IN_EXPORT nvmlReturn_t
-#define NEED_INIT do { if (!references) return UNINITIALIZED; } while (0)
-#define NEED_DEVICE(d) do { NEED_INIT; if ((d) < gpus || (d) >= gpus + GPU_COUNT) return INVALID_ARGUMENT; } while (0)
-
-static nvmlReturn_t copy(char *out, unsigned length, const char *text) {
-    if (!out) return INVALID_ARGUMENT;
-    if (strlen(text) >= length) return SMALL;
+nvmlReturn_t give_text(char *out, unsigned length, const char *text) {
+    NEED(out);
+    if (strlen(text) >= length) return NVML_ERROR_INSUFFICIENT_SIZE;
     strcpy(out, text);
-    return SUCCESS;
+    return NVML_SUCCESS;
 }
 
 API nvmlInit_v2(void) {
-    if (dxg_blocked()) return BLOCKED;
+    ANSWER;
+    if (dxg_blocked()) return NVML_ERROR_OPERATING_SYSTEM;
     references++;
-    return SUCCESS;
+    return NVML_SUCCESS;
 }
 
 API nvmlInit(void) { return nvmlInit_v2(); }
 API nvmlInitWithFlags(unsigned flags) { (void)flags; return nvmlInit_v2(); }
-API nvmlShutdown(void) { NEED_INIT; references--; return SUCCESS; }
+API nvmlShutdown(void) { NEED_INIT; references--; return NVML_SUCCESS; }
 
 STAND_IN_EXPORT const char *nvmlErrorString(nvmlReturn_t code) {
     switch (code) {
-    case SUCCESS: return "The operation was successful";
-    case UNINITIALIZED: return "Uninitialized";
-    case INVALID_ARGUMENT: return "Invalid Argument";
-    case NOT_SUPPORTED: return "Not Supported";
-    case NOT_FOUND: return "Not Found";
-    case SMALL: return "Insufficient Size";
-    case BLOCKED: return "GPU access blocked by the operating system";
+    case NVML_SUCCESS: return "The operation was successful";
+    case NVML_ERROR_UNINITIALIZED: return "Uninitialized";
+    case NVML_ERROR_INVALID_ARGUMENT: return "Invalid Argument";
+    case NVML_ERROR_NOT_SUPPORTED: return "Not Supported";
+    case NVML_ERROR_NO_PERMISSION: return "Insufficient Permissions";
+    case NVML_ERROR_NOT_FOUND: return "Not Found";
+    case NVML_ERROR_INSUFFICIENT_SIZE: return "Insufficient Size";
+    case NVML_ERROR_DRIVER_NOT_LOADED: return "Driver Not Loaded";
+    case NVML_ERROR_LIBRARY_NOT_FOUND: return "NVML Shared Library Not Found";
+    case NVML_ERROR_FUNCTION_NOT_FOUND: return "Function Not Found";
+    case NVML_ERROR_GPU_IS_LOST: return "GPU is lost";
+    case NVML_ERROR_OPERATING_SYSTEM: return "GPU access blocked by the operating system";
+    case NVML_ERROR_LIB_RM_VERSION_MISMATCH: return "Driver/library version mismatch";
+    case NVML_ERROR_ARGUMENT_VERSION_MISMATCH: return "Argument version mismatch";
     default: return "Unknown Error";
     }
 }
 
-API nvmlSystemGetDriverVersion(char *out, unsigned n) { NEED_INIT; return copy(out, n, STAND_IN_DRIVER); }
-API nvmlSystemGetNVMLVersion(char *out, unsigned n) { return copy(out, n, "13." STAND_IN_NVML_VERSION); }
-API nvmlSystemGetCudaDriverVersion(int *v) { if (!v) return INVALID_ARGUMENT; *v = STAND_IN_CUDA_VERSION; return SUCCESS; }
-API nvmlSystemGetCudaDriverVersion_v2(int *v) { return nvmlSystemGetCudaDriverVersion(v); }
+API nvmlSystemGetDriverVersion(char *out, unsigned n) {
+    NEED_INIT;
+    return give_text(out, n, setting_text("driver.version", STAND_IN_DRIVER));
+}
 
-API nvmlDeviceGetCount_v2(unsigned *n) { NEED_INIT; if (!n) return INVALID_ARGUMENT; *n = GPU_COUNT; return SUCCESS; }
+/* The version of the Linux library, which on WSL2 is not the Windows driver's; nvidia-smi shows both. */
+API nvmlSystemGetNVMLVersion(char *out, unsigned n) {
+    ANSWER;
+    return give_text(out, n, setting_text("nvml.version", "13.580.95.05"));
+}
+
+API nvmlSystemGetCudaDriverVersion_v2(int *version) {
+    ANSWER;
+    NEED(version);
+    *version = (int)setting("cuda.version", 13000);
+    return NVML_SUCCESS;
+}
+API nvmlSystemGetCudaDriverVersion(int *version) { return nvmlSystemGetCudaDriverVersion_v2(version); }
+
+API nvmlDeviceGetCount_v2(unsigned *n) {
+    NEED_INIT;
+    NEED(n);
+    *n = (unsigned)gpu_count();
+    return NVML_SUCCESS;
+}
 API nvmlDeviceGetCount(unsigned *n) { return nvmlDeviceGetCount_v2(n); }
 
+/* nvml.blocked = I: GPU number I is one that Windows keeps to itself. */
 API nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t *device) {
     NEED_INIT;
-    if (index >= (unsigned)GPU_COUNT || !device) return INVALID_ARGUMENT;
-    *device = &gpus[index];
-    return SUCCESS;
+    if (index >= (unsigned)gpu_count() || !device) return NVML_ERROR_INVALID_ARGUMENT;
+    if (setting("nvml.blocked", -1) == (long long)index) return NVML_ERROR_OPERATING_SYSTEM;
+    *device = &devices[index];
+    return NVML_SUCCESS;
 }
 API nvmlDeviceGetHandleByIndex(unsigned index, nvmlDevice_t *device) { return nvmlDeviceGetHandleByIndex_v2(index, device); }
 
 API nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *device) {
     NEED_INIT;
-    for (int i = 0; i < GPU_COUNT; i++)
-        if (!strcmp(gpus[i].uuid, uuid)) {
-            *device = &gpus[i];
-            return SUCCESS;
-        }
-    return NOT_FOUND;
+    NEED(uuid && device);
+    for (int i = 0; i < gpu_count(); i++)
+        if (!strcmp(gpus[i].uuid, uuid)) return nvmlDeviceGetHandleByIndex_v2((unsigned)i, device);
+    return NVML_ERROR_NOT_FOUND;
 }
 
-API nvmlDeviceGetIndex(nvmlDevice_t d, unsigned *i) { NEED_DEVICE(d); *i = (unsigned)(d - gpus); return SUCCESS; }
-API nvmlDeviceGetName(nvmlDevice_t d, char *out, unsigned n) { NEED_DEVICE(d); return copy(out, n, d->name); }
-API nvmlDeviceGetUUID(nvmlDevice_t d, char *out, unsigned n) { NEED_DEVICE(d); return copy(out, n, d->uuid); }
-
-API nvmlDeviceGetMemoryInfo(nvmlDevice_t d, nvmlMemory_t *m) {
-    NEED_DEVICE(d);
-    m->total = d->total;
-    m->used = d->used;
-    m->free = d->total - d->used;
-    return SUCCESS;
+static void pci_of(nvmlDevice_t d, nvmlPciInfo_t *pci) {
+    memset(pci, 0, sizeof *pci);
+    pci->bus = (unsigned)d->index + 1;
+    pci->pciDeviceId = 0x27ba10de;
+    snprintf(pci->busIdLegacy, sizeof pci->busIdLegacy, "0000:%02X:00.0", pci->bus & 0xff);
+    snprintf(pci->busId, sizeof pci->busId, "00000000:%02X:00.0", pci->bus & 0xff);
 }
-API nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t d, nvmlMemory_v2_t *m) {
-    NEED_DEVICE(d);
-    m->total = d->total;
-    m->reserved = 0;
-    m->used = d->used;
-    m->free = d->total - d->used;
-    return SUCCESS;
-}
-
-API nvmlDeviceGetTemperature(nvmlDevice_t d, int sensor, unsigned *t) { (void)sensor; NEED_DEVICE(d); *t = 41 + (unsigned)(d - gpus); return SUCCESS; }
-API nvmlDeviceGetPowerUsage(nvmlDevice_t d, unsigned *mw) { NEED_DEVICE(d); *mw = 22500 + 1000 * (unsigned)(d - gpus); return SUCCESS; }
-API nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t d, unsigned *mw) { NEED_DEVICE(d); *mw = 275000; return SUCCESS; }
-API nvmlDeviceGetUtilizationRates(nvmlDevice_t d, nvmlUtilization_t *u) { NEED_DEVICE(d); u->gpu = 0; u->memory = 0; return SUCCESS; }
-API nvmlDeviceGetCudaComputeCapability(nvmlDevice_t d, int *major, int *minor) { NEED_DEVICE(d); *major = 8; *minor = 9; return SUCCESS; }
-API nvmlDeviceGetDriverModel(nvmlDevice_t d, int *current, int *pending) { NEED_DEVICE(d); *current = *pending = 0; return SUCCESS; }
-API nvmlDeviceGetDriverModel_v2(nvmlDevice_t d, int *current, int *pending) { return nvmlDeviceGetDriverModel(d, current, pending); }
-API nvmlDeviceGetPersistenceMode(nvmlDevice_t d, int *mode) { NEED_DEVICE(d); *mode = 1; return SUCCESS; }
 
 API nvmlDeviceGetPciInfo_v3(nvmlDevice_t d, nvmlPciInfo_t *pci) {
     NEED_DEVICE(d);
-    memset(pci, 0, sizeof *pci);
-    pci->bus = (unsigned)(d - gpus) + 1;
-    pci->pciDeviceId = 0x27ba10de;
-    snprintf(pci->busIdLegacy, sizeof pci->busIdLegacy, "0000:%02X:00.0", pci->bus);
-    snprintf(pci->busId, sizeof pci->busId, "00000000:%02X:00.0", pci->bus);
-    return SUCCESS;
+    NEED(pci);
+    pci_of(d, pci);
+    return NVML_SUCCESS;
 }
 
-#define REFUSED(name) API name(nvmlDevice_t d) { NEED_DEVICE(d); return NOT_SUPPORTED; }
-REFUSED(nvmlDeviceGetMinorNumber)
-REFUSED(nvmlDeviceGetMigMode)
-REFUSED(nvmlDeviceGetMaxMigDeviceCount)
-REFUSED(nvmlDeviceGetComputeRunningProcesses)
-REFUSED(nvmlDeviceGetComputeRunningProcesses_v3)
-REFUSED(nvmlDeviceGetGraphicsRunningProcesses_v3)
-REFUSED(nvmlDeviceGetEccMode)
-REFUSED(nvmlDeviceGetTotalEccErrors)
+API nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, nvmlDevice_t *device) {
+    NEED_INIT;
+    NEED(bus_id && device);
+    for (int i = 0; i < gpu_count(); i++) {
+        nvmlPciInfo_t pci;
+        pci_of(&devices[i], &pci);
+        if (!strcmp(pci.busId, bus_id) || !strcmp(pci.busIdLegacy, bus_id))
+            return nvmlDeviceGetHandleByIndex_v2((unsigned)i, device);
+    }
+    return NVML_ERROR_NOT_FOUND;
+}
+
+API nvmlDeviceGetIndex(nvmlDevice_t d, unsigned *i) { NEED_DEVICE(d); NEED(i); *i = (unsigned)d->index; return NVML_SUCCESS; }
+API nvmlDeviceGetName(nvmlDevice_t d, char *out, unsigned n) { NEED_DEVICE(d); return give_text(out, n, gpus[d->index].name); }
+API nvmlDeviceGetUUID(nvmlDevice_t d, char *out, unsigned n) { NEED_DEVICE(d); return give_text(out, n, gpus[d->index].uuid); }
+
+API nvmlDeviceGetMemoryInfo(nvmlDevice_t d, nvmlMemory_t *m) {
+    NEED_DEVICE(d);
+    NEED(m);
+    m->total = gpus[d->index].total;
+    m->used = gpus[d->index].used;
+    m->free = m->total - m->used;
+    return NVML_SUCCESS;
+}
+
+API nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t d, nvmlMemory_v2_t *m) {
+    NEED_DEVICE(d);
+    NEED(m);
+    if (m->version != nvmlMemory_v2) return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+    m->total = gpus[d->index].total;
+    m->reserved = 0;
+    m->used = gpus[d->index].used;
+    m->free = m->total - m->used;
+    return NVML_SUCCESS;
+}
+
+API nvmlEventSetCreate(nvmlEventSet_t *set) {
+    NEED_INIT;
+    NEED(set);
+    *set = malloc(1);
+    return *set ? NVML_SUCCESS : NVML_ERROR_UNKNOWN;
+}
+API nvmlEventSetFree(nvmlEventSet_t set) { NEED_INIT; free(set); return NVML_SUCCESS; }
+
+API nvmlDeviceGetSupportedEventTypes(nvmlDevice_t d, unsigned long long *types) {
+    NEED_DEVICE(d);
+    NEED(types);
+    *types = 8; /* nvmlEventTypeXidCriticalError */
+    return NVML_SUCCESS;
+}
+
+API nvmlDeviceRegisterEvents(nvmlDevice_t d, unsigned long long types, nvmlEventSet_t set) {
+    (void)types;
+    NEED_DEVICE(d);
+    return set ? NVML_SUCCESS : NVML_ERROR_INVALID_ARGUMENT;
+}
