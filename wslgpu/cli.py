@@ -66,7 +66,17 @@ def cli() -> None:
     """
 
 
-_Commands.lazy = {"lab": _lab}
+def _check_command(name: str) -> Callable[[], click.Command]:
+    def load() -> click.Command:
+        from wslgpu.check.commands import COMMANDS
+
+        return COMMANDS[name]
+
+    return load
+
+
+_CHECK_COMMANDS = ("check", "probe", "judge", "explain", "catalogue", "support")
+_Commands.lazy = {"lab": _lab, **{name: _check_command(name) for name in _CHECK_COMMANDS}}
 
 
 def inventory_path(name: str, lab: str | None) -> tuple[Path, tuple[tuple[str, str], ...]]:

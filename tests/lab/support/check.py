@@ -1,0 +1,67 @@
+"""`wslgpu check` on a lab, as its user runs it, and sshd's count of sessions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.lab.support.apply import PROJECT
+from wslgpu.lab import Lab, Node
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The end of one check: exit code, JSON document, and what it told people."""
+
+    code: int
+    document: dict[str, Any]
+    told: str
+
+    def node(self, name: str = "node1") -> dict[str, Any]:
+        found: dict[str, Any] = next(node for node in self.document["nodes"] if node["name"] == name)
+        return found
+
+    def capability(self, capability_id: str, name: str = "node1") -> dict[str, Any]:
+        found: dict[str, Any] = next(one for one in self.node(name)["capabilities"] if one["id"] == capability_id)
+        return found
+
+    def workload(self, workload_id: str, name: str = "node1") -> dict[str, Any]:
+        found: dict[str, Any] = next(one for one in self.node(name)["workloads"] if one["id"] == workload_id)
+        return found
+
+    def __str__(self) -> str:
+        return f"exit {self.code}\n{json.dumps(self.document, indent=1)[:20_000]}\n{self.told}"
+
+
+def wslgpu(
+    *words: str, environment: Mapping[str, str] | None = None, timeout_s: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "wslgpu.cli", *words],
+        cwd=PROJECT,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def check(lab: Lab, *words: str, environment: Mapping[str, str] | None = None) -> Checked:
+    """Check a lab's nodes and read the report."""
+    done = wslgpu("check", "--lab", lab.name, "--json", *words, environment=environment)
+    assert "Traceback" not in done.stderr, done.stderr
+    return Checked(done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr)
+
+
+def sessions(node: Node) -> int:
+    """ssh sessions that the node's sshd has started so far; asked from outside, without one."""
+    command = "journalctl -q --no-pager -t sshd -t sshd-session | grep -c 'Starting session' || :"
+    return int(node.nsenter(command).stdout)
