@@ -26,8 +26,8 @@ node: setup ## make this machine, a WSL2 distro, a GPU node, and prove it
 test: setup-test ## set-up and all tests that CI runs (needs root)
 	$(PYTEST) -m "not long"
 
-test-fast: setup ## the tests that need no root and no node
-	$(PYTEST) -m "not lab and not long" tests/unit tests/facts tests/operations tests/plan
+test-fast: setup ## the tests that need no root, no node and no compiler
+	$(PYTEST) -n auto -m "not lab and not long and not compiled" tests/unit tests/facts tests/operations tests/plan
 
 test-long: setup-test ## all tests, every kill point and every drift (needs root)
 	$(PYTEST)

@@ -203,7 +203,7 @@ def test_reboot_keeps_the_wsl_shape(lab: Lab) -> None:
     node = lab.node()
     before = node.run(SHAPE)
     assert WSL2_RELEASE in before.stdout
-    assert "character special file,666,a,7d" in before.stdout
+    assert "character special file,666,a,e5" in before.stdout
     assert "overlay rw,nosuid,nodev,noatime" in before.stdout
     assert "\nro," in before.stdout
     assert "cgroup2fs" in before.stdout

@@ -20,6 +20,8 @@ from wslgpu.probe.node.cuda_numbers import ATTRIBUTES
 from wslgpu.probe.node.cuda_pinned import group_room, pinned_limit
 from wslgpu.probe.program import payload
 
+pytestmark = pytest.mark.compiled
+
 GIB = 1 << 30
 
 

@@ -25,6 +25,8 @@ from wslgpu.probe.node import (
     nvml_numbers,
 )
 
+pytestmark = pytest.mark.compiled
+
 CUDA_INCLUDE = Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13" / "include"
 CODEC_INCLUDE = Path("/usr/include/ffnvcodec")
 DIRECTX_INCLUDE = Path("/usr/include/wsl/stubs")

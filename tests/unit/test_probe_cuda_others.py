@@ -12,6 +12,8 @@ from tests.unit.probe_driver import observed, tree, value
 from wslgpu.probe.node import bench, bench_cuda, bench_files, codec
 from wslgpu.verdict.shape import shape_of
 
+pytestmark = pytest.mark.compiled
+
 
 def compiled(folder: Path, name: str, source: str) -> Path:
     compiler = shutil.which("gcc")

@@ -16,6 +16,8 @@ from wslgpu.probe.node.nvml_fields import FIELDS, asked_of_each, process_memory
 from wslgpu.probe.node.nvml_library import Nvml
 from wslgpu.probe.registry import observation_kinds
 
+pytestmark = pytest.mark.compiled
+
 #: Fields that answer for a pair of devices, or for a link that the scenario's boards do not have.
 NOT_ALONE = {"topology", "nvlink_state", "fan_speed", "mig_mode"}
 

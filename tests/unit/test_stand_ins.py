@@ -20,6 +20,8 @@ from wslgpu.lab.stand_ins import driver, toolkit, windows
 from wslgpu.lab.stand_ins.node import NOTICE, cdi, cdi_hook, config, ctk, engines, runtime, toml_text, yaml_text
 from wslgpu.lab.stand_ins.node.log import Logger
 
+pytestmark = pytest.mark.compiled
+
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "captures"
 DXG = cdi.DeviceNumber(10, 125, 0o666)
 QUIET = Logger(quiet=True)

@@ -14,6 +14,8 @@ import pytest
 from tests.node.support.cuda_kernel import COUNT, FACTOR, expected
 from wslgpu.settings import PROJECT_ROOT
 
+pytestmark = pytest.mark.compiled
+
 PROGRAM = PROJECT_ROOT / "tests" / "node" / "support" / "cuda_kernel.py"
 SOURCE = Path(__file__).parent / "cpu_cuda.c"
 
