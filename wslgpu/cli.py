@@ -40,9 +40,13 @@ class _Commands(click.Group):
         except WslgpuError as error:
             click.echo(f"wslgpu: {error}", err=True)
             if "--json" in sys.argv:
-                document = {"schema": 1, "error": error.as_json(), "exit_code": error.exit_code}
-                click.echo(json.dumps(document, indent=2))
+                _show_json(error)
             ctx.exit(error.exit_code)
+
+
+def _show_json(error: WslgpuError) -> None:
+    """What a program reads that asked for JSON and gets no result."""
+    click.echo(json.dumps({"schema": 1, "error": error.as_json(), "exit_code": error.exit_code}, indent=2))
 
 
 def _lab() -> click.Command:
@@ -60,6 +64,7 @@ def cli() -> None:
     Start here:
       wslgpu apply local          make this machine a GPU node
       wslgpu verify local         is what was installed right?
+      wslgpu check                what can this machine do, for which workloads?
       wslgpu lab up               a disposable node to try things on
 
     Shell completion: eval "$(_WSLGPU_COMPLETE=bash_source wslgpu)"
@@ -275,6 +280,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = EXIT_CANNOT_JUDGE
+        if "--json" in sys.argv:
+            _show_json(UsageError(error.format_message().rstrip("."), "the command line", "See its --help."))
     except KeyboardInterrupt:
         click.echo("wslgpu: interrupted", err=True)
         code = EXIT_INTERRUPTED
@@ -292,6 +299,8 @@ def main() -> None:
             error_class=ErrorClass.INTERNAL,
         )
         click.echo(f"wslgpu: {failure}", err=True)
+        if "--json" in sys.argv:
+            _show_json(failure)
         code = failure.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 

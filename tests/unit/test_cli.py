@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -32,6 +33,13 @@ def test_help_says_what_it_is_for(command: list[str]) -> None:
     assert done.returncode == 0
     assert "Usage: wslgpu" in done.stdout
     assert len(done.stdout.splitlines()) > 4
+
+
+@pytest.mark.parametrize("words", [["apply", "--nonsense"], ["check", "--level", "deep"], ["apply", "nowhere"]])
+def test_a_program_that_asks_for_json_gets_json(words: list[str]) -> None:
+    done = wslgpu(*words, "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["exit_code"], document["error"]["class"]) == (2, 2, "usage")
 
 
 def test_shell_completion_is_offered() -> None:
