@@ -38,8 +38,9 @@ check: setup ## ruff, mypy --strict, shellcheck
 	.venv/bin/mypy
 	.venv/bin/shellcheck $$(git ls-files '*.sh') .ci/run
 
-bench: setup-lab ## measure a fresh provision and a run with nothing to change (needs root)
+bench: setup-lab ## measure provisioning, a run with nothing to change, and the probe (needs root)
 	$(PYTHON_IN_VENV) -m bench.provision
+	$(PYTHON_IN_VENV) -m bench.probe
 
 lock: setup ## resolve requirements.txt anew from pyproject.toml
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-annotate --no-header \

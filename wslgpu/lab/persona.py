@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wslgpu.errors import ErrorClass
 from wslgpu.lab.errors import LabError
 
-WSL2_RELEASE = "6.6.87.2-microsoft-standard-WSL2"  # wsl2-facts 1.3: WSL 2.5.10 to 2.6.3
+WSL2_RELEASE = "6.6.87.2-microsoft-standard-WSL2"  # WSL 2.5.10 to 2.6.3
 WSL1_RELEASE = "4.4.0-22621-Microsoft"
 STORE_HASH = "a1b2c3d4e5f60718"
 DRIVER_VERSION = "581.80"
 
 KERNEL_STAND_IN = "kernel name: files bound over /proc/version and /proc/sys/kernel/osrelease; uname(2) is the host's"
 DRIVER_STAND_IN = "NVIDIA driver, nvidia-smi and driver store: the lab's own stand-ins, no GPU behind them"
-DXG_STAND_IN = "/dev/dxg: a device node without a driver behind it"
+DXG_STAND_IN = "/dev/dxg: a device node of another driver's number, which can be opened and does nothing"
 DRIVES_STAND_IN = "/usr/lib/wsl/drivers: a bind mount where WSL has 9p; /mnt/c, wslinfo, wslpath: no Windows behind"
 SIGNAL_STAND_IN = "/init, /run/WSL and binfmt_misc/WSLInterop: files without WSL behind them"
 
@@ -118,3 +118,24 @@ def find(name: str) -> Persona:
             next_step=f"one of {', '.join(PERSONAS)}",
             error_class=ErrorClass.USAGE,
         ) from None
+
+
+def with_driver(persona: Persona, scenario: str) -> Persona:
+    """The persona with another scenario of the stand-in driver; itself when *scenario* is empty.
+
+    :raises UsageError: there is no such scenario
+    :raises LabError: the persona has no driver, or the scenario is not of its platform
+    """
+    if not scenario:
+        return persona
+    from wslgpu.lab.stand_ins import scenarios
+
+    platform = scenarios.find(scenario).platform
+    if persona.driver is None:
+        what, next_step = f"the persona {persona.name} has no driver", "use a persona with a GPU, such as wsl2"
+    elif platform != "wsl2":
+        what = f"the driver scenario {scenario} is of a {platform} machine; the persona {persona.name} is WSL2"
+        next_step = "use a scenario of WSL2: no persona is a Linux machine with a GPU"
+    else:
+        return replace(persona, driver=scenario)
+    raise LabError(what=what, where="--driver", next_step=next_step, error_class=ErrorClass.USAGE)
