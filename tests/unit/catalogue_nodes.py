@@ -221,6 +221,7 @@ NOTHING: dict[str, Any] = {
     "wsl.lib_files": {"names": [], "links": [], "empty": []},
     "wsl.pci": {"microsoft_gpu": 0, "nvidia": 0, "amd": 0, "intel_gpu": 0},
     "gpu.device_nodes": WSL2_QUICK["gpu.device_nodes"],
+    "gpu.linux_driver": WSL2_QUICK["gpu.linux_driver"],
 }
 METAL_NODES = ["/dev/nvidia0", "/dev/nvidia1", "/dev/nvidiactl"]
 BARE_METAL: dict[str, Any] = {
