@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 from wslgpu.report.plain import clean
 
 PIECE_LIMIT_BYTES = 48 << 10
 LINES = 200
+FILES_LIMIT = 100
+NAMES_LIMIT = 500
 COMMAND_TIMEOUT_S = 5
 
 FILES = (
@@ -107,10 +110,16 @@ def split(stdout: bytes, nonce: str) -> tuple[bytes, Pieces]:
         if kind == "log" and name == "end":
             whole = True
             break
+        if kind == "log":
+            wanted = name in (NAMES, *COMMANDS)
+        else:
+            wanted = len(files) < FILES_LIMIT and any(fnmatch(name, form) for form in FILES)
+        if not wanted:
+            continue  # the script asked for no such thing: the node made it up
         end = following.start() if following else len(stdout)
         text = _text(stdout[mark.end() : end])
         (files if kind == "file" else logs)[name] = text
-    names = tuple(dict.fromkeys(logs.pop(NAMES, "").split()))
+    names = tuple(dict.fromkeys(logs.pop(NAMES, "").split()))[:NAMES_LIMIT]
     return stdout[: marks[0].start()], Pieces(files, logs, names, whole)
 
 

@@ -92,6 +92,8 @@ class Target:
             "ForwardX11": "no",
             "ClearAllForwardings": "yes",
             "PermitLocalCommand": "no",
+            "UpdateHostKeys": "no",
+            "Tunnel": "no",
         }
         words = [self.client, *(["-F", str(self.ssh_config)] if self.ssh_config else [])]
         words += [part for key, value in options.items() for part in ("-o", f"{key}={value}")]

@@ -199,6 +199,7 @@ def parse(raw: bytes | str, where: str = "") -> Observations:
         raise DocumentError(f"the answer is not a JSON document: {clean(str(error), 120)}", where) from error
     try:
         _check_bounds(value, DEPTH_LIMIT)
+        _check_keys(value)
         return Observations.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
@@ -223,6 +224,25 @@ def _bounded_int(text: str) -> int:
     if len(text) > 20:
         raise ValueError("a number has more than 20 digits")
     return int(text)
+
+
+def _check_keys(value: Any) -> None:
+    """Refuse what has keys of its own choice, or too many of them: pydantic would write down a fault for each."""
+    if not isinstance(value, dict):
+        return
+    found = value.get("observations")
+    rows = list(found.items())[: OBSERVATION_LIMIT + 1] if isinstance(found, dict) else []
+    if len(rows) > OBSERVATION_LIMIT:
+        raise ValueError(f"holds {len(found)} observations, more than {OBSERVATION_LIMIT}")  # type: ignore[arg-type]
+    parts: list[tuple[str, Any, type[BaseModel]]] = [("", value, Observations)]
+    parts += [(name, value.get(name), model) for name, model in (("probe", ProbeRun), ("identity", Identity))]
+    parts += [(f"observations.{name}", row, Observation) for name, row in rows]
+    for place, part, model in parts:
+        if isinstance(part, dict):
+            known = {field.alias or name for name, field in model.model_fields.items()}
+            odd = next((key for key in part if key not in known), None)
+            if odd is not None:
+                raise ValueError(f"{clean(place, 60)}: {clean(odd, 60)!r} is no key of it")
 
 
 def _check_bounds(value: Any, depth: int) -> None:

@@ -170,13 +170,14 @@ class _Run:
                 f"the answer is more than {OUTPUT_LIMIT_BYTES >> 20} MiB long, and was cut off", target.name
             ) from None
         try:
+            # whether anything was taken out is not the node's to say
             document = self._reader(output, target.name)
         except DocumentError:
             # without a word of the program's, the client's own words say more
             if status != 0 and not output.strip():
                 raise failure(target, status, errors.decode("utf-8", "replace")) from None
             raise
-        return document.model_copy(update={"received": time.time()})
+        return document.model_copy(update={"received": time.time(), "redacted": False})
 
 
 async def run_client(argv: Sequence[str], script: bytes) -> tuple[int, bytes, bytes]:

@@ -82,6 +82,7 @@ LC_ALL=C; LANGUAGE=C; export LC_ALL LANGUAGE
 wslgpu_head='{head}'
 wslgpu_blob='{blob}'
 for wslgpu_python in /usr/bin/python3 "$(command -v python3 2>/dev/null)" /usr/local/bin/python3; do
+  case $wslgpu_python in /mnt/*) continue ;; esac
   [ -x "$wslgpu_python" ] || continue
   printf '%s\\n%s\\n' "$wslgpu_head" "$wslgpu_blob" | "$wslgpu_python" -I -S -B -c '{start}' && return 0
 done

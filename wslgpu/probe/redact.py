@@ -29,7 +29,9 @@ _VERSION_KEYS = frozenset(
 )
 """Where a text like 6.6.87.2 is a version, and not an address."""
 
-_HOMES = re.compile(r"(?:/home/|(?:/mnt/[a-z]|\b[A-Za-z]:)?[\\/]{1,2}Users[\\/]{1,2})([^\\/:*?\"<>|\s']{3,64})")
+_HOMES = re.compile(
+    r"(?:[\\/]{1,2}home[\\/]{1,2}|(?:/mnt/[a-z]|\b[A-Za-z]:)?[\\/]{1,2}Users[\\/]{1,2})([^\\/:*?\"<>|\s']{3,64})"
+)
 _CONFIGURED = re.compile(r"(?im)^[ \t]*(?:default|hostname)[ \t]*=[ \t]*\"?([\w.-]{3,64})")
 _COMMON_WORDS = frozenset(
     (
@@ -77,6 +79,9 @@ class Redactor:
         self._key = _PROCESS_KEY if key is None else key
         host = document.identity.hostname
         self._hosts = _word_pattern(host_names(host), suffix=r"(?:\.[\w-]+)*")
+        # it stands in paths of the journal and of systemd's cgroups, with and without hyphens
+        machine = document.identity.machine_id
+        self._machine = re.compile("(?i)" + "-?".join(map(re.escape, machine))) if len(machine) >= 16 else None
         self._users = _word_pattern(user_names(_texts(document)))
 
     def identity(self) -> Identity:
@@ -109,6 +114,8 @@ class Redactor:
 
         :param is_version: it may be a version of four numbers, which looks as an IPv4 address does
         """
+        if self._machine is not None:
+            text = self._machine.sub("<machine id>", text)
         for redaction in REDACTIONS:
             text = redaction.apply(text)
         if not is_version:
@@ -160,7 +167,7 @@ def _word_pattern(words: set[str], suffix: str = "") -> re.Pattern[str] | None:
     if not words:
         return None
     longest_first = sorted(words, key=len, reverse=True)[:64]
-    return re.compile(rf"(?i)(?<![\w<])(?:{'|'.join(map(re.escape, longest_first))})(?![\w>]){suffix}")
+    return re.compile(rf"(?i)(?<![^\W_])(?<!<)(?:{'|'.join(map(re.escape, longest_first))})(?![^\W_]|>){suffix}")
 
 
 def _texts(document: Observations) -> Iterator[str]:

@@ -42,7 +42,8 @@ class Redaction:
 
 # Users of everybody's machine, and what cannot be a user: they tell nobody.
 _COMMON_USERS = r"(?:Public|Default(?: User)?|All Users|\*|<user>)(?=[\\/\"'\s:]|$)"
-_WINDOWS_NAME = r"[^\\/:*?\"<>|\r\n\t]{1,64}?(?=[\\/\"'\r\n:;,<]|$)"
+# it may have spaces; where nothing ends it, the first word
+_WINDOWS_NAME = r"(?:[^\\/:*?\"<>|\r\n\t]{1,64}?(?=[\\/\"'\r\n:;,<]|$)|[^\\/:*?\"<>|\s]{1,64})"
 
 
 def _is_address(text: str) -> bool:
@@ -54,6 +55,11 @@ def _is_address(text: str) -> bool:
     return not (address.is_loopback or address.is_unspecified or text.startswith("255."))
 
 
+def _is_somebody(text: str) -> bool:
+    """A user who is not on every machine."""
+    return text.lower() not in ("root", "nobody", "false", "true", "none", "null")
+
+
 def _is_mail(text: str) -> bool:
     """Not the instance of a systemd unit, whose name looks like an address."""
     units = ("service", "socket", "timer", "mount", "target", "slice", "path", "scope", "device", "swap", "automount")
@@ -63,7 +69,10 @@ def _is_mail(text: str) -> bool:
 REDACTIONS: tuple[Redaction, ...] = (
     Redaction(
         "private key",
-        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:(?!-----END)[\s\S]){0,20000}(?:-----END [A-Z ]*-----)?"),
+        re.compile(
+            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END)[\s\S]){0,20000}"
+            r"(?:-----END [A-Z ]*-----)?"
+        ),
         "<private key>",
         "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk=\n-----END OPENSSH PRIVATE KEY-----",
         "<private key>",
@@ -79,7 +88,7 @@ REDACTIONS: tuple[Redaction, ...] = (
     ),
     Redaction(
         "credentials in an address",
-        re.compile(r"(?P<keep>\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s/@\"'<>]{1,300}@"),
+        re.compile(r"(?P<keep>\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}://)[^\s/\"'<>]{1,300}@"),
         "<credentials>@",
         "proxy=https://ada:hunter2@proxy.example/x",
         "proxy=https://<credentials>@proxy.example/x",
@@ -98,13 +107,30 @@ REDACTIONS: tuple[Redaction, ...] = (
     Redaction(
         "secret by its name",
         re.compile(
-            r"(?i)(?P<keep>(?:token|passwd|password|passphrase|secret|api[_-]?key|access[_-]?key|credentials?|auth)"
-            r"[\"']?\s{0,3}(?:[:=]|\s(?=\S{20}))\s{0,3}[\"']?(?:bearer\s+|basic\s+)?)(?!<)"
+            r"(?i)(?P<keep>(?:token|passwd|password|passphrase|secret|(?:api|access|account)[_-]?key|credentials?|auth)"
+            r"[\"']?\s{0,3}(?:[:=]\s{0,3}\[{0,3}|\s(?=\S{20}))\s{0,3}[\"']?(?:bearer\s+|basic\s+)?)(?![<\[])"
             r"(?:(?<=\")[^\"\n]{1,500}|(?<=')[^'\n]{1,500}|(?<![\"'])[^\s\"',;&]{1,500})"
         ),
         "<secret>",
         "NGC_API_KEY=abc123 password: 'hunter2'",
         "NGC_API_KEY=<secret> password: '<secret>'",
+    ),
+    Redaction(
+        "secret after an option",
+        re.compile(
+            r"(?i)(?P<keep>(?<![\w-])--(?:[\w-]{0,30}-)?(?:token|password|passwd|secret|api-?key|access-?key)\s{1,3}[\"']?)"
+            r"(?![<-])[^\s\"']{1,500}"
+        ),
+        "<secret>",
+        "k3s agent --token K10abc --server x, login --password 'hunter2'",
+        "k3s agent --token <secret> --server x, login --password '<secret>'",
+    ),
+    Redaction(
+        "signature in an address",
+        re.compile(r"(?i)(?P<keep>[?&][\w-]{0,20}(?:sig|signature|credential)=)(?!<)[^\s&\"'<>]{1,500}"),
+        "<secret>",
+        "https://models.example/x?se=1&sig=abc%3D&sv=2",
+        "https://models.example/x?se=1&sig=<secret>&sv=2",
     ),
     Redaction(
         "authorization header",
@@ -122,8 +148,26 @@ REDACTIONS: tuple[Redaction, ...] = (
         _is_mail,
     ),
     Redaction(
+        "account of a Windows domain",
+        re.compile(r"(?i)(?P<keep>\b(?:AzureAD|MicrosoftAccount)[\\+]{1,2})[\w.@-]{1,64}"),
+        "<user>",
+        "as AzureAD\\AdaLovelace",
+        "as AzureAD\\<user>",
+    ),
+    Redaction(
+        "user by its name",
+        re.compile(
+            r"(?im)(?P<keep>(?:\buser_?name[\"']?\s{0,3}[:=]\s{0,3}[\"']?|\b(?:USER|LOGNAME|SUDO_USER)="
+            r"|^[ \t]*User[ \t]+|\b[ug]id=\d{1,10}\())(?!<)[\w.$-]{1,64}(?=[\s\"',;)]|$)"
+        ),
+        "<user>",
+        'username = "ada", USER=ada uid=1000(ada) gid=0(root)',
+        'username = "<user>", USER=<user> uid=1000(<user>) gid=0(root)',
+        _is_somebody,
+    ),
+    Redaction(
         "home directory",
-        re.compile(rf"(?P<keep>/home/)(?!{_COMMON_USERS})[^/\s\"':;,<>]{{1,64}}"),
+        re.compile(rf"(?P<keep>[\\/]{{1,2}}home[\\/]{{1,2}})(?!{_COMMON_USERS})[^\\/\s\"':;,<>]{{1,64}}"),
         "<user>",
         "/home/ada/.cache/huggingface and /home/bob",
         "/home/<user>/.cache/huggingface and /home/<user>",
@@ -168,7 +212,7 @@ REDACTIONS: tuple[Redaction, ...] = (
     ),
     Redaction(
         "machine id",
-        re.compile(r"(?i)(?P<keep>machine[ _-]?id\W{1,4})[0-9a-f]{32}\b"),
+        re.compile(r"(?i)(?P<keep>machine[ _-]?id\W{1,4}|/journal/)[0-9a-f]{32}\b"),
         "<machine id>",
         "machine-id: 0123456789abcdef0123456789abcdef",
         "machine-id: <machine id>",
@@ -199,14 +243,24 @@ REDACTIONS: tuple[Redaction, ...] = (
     ),
     Redaction(
         "hardware address",
-        re.compile(r"(?i)(?<![\w:.-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![\w:-])"),
+        # Hyper-V's own are also written without separators
+        re.compile(r"(?i)(?<![\w:.-])(?:(?:[0-9a-f]{2}[:-]){5}|00155d(?:[0-9a-f]{2}){2})[0-9a-f]{2}(?![\w:-])"),
         "<mac>",
         "macAddress=00:15:5d:12:34:56",
         "macAddress=<mac>",
     ),
     Redaction(
+        "address in a host's name",
+        re.compile(r"(?i)(?P<keep>\bip-)\d{1,3}(?:-\d{1,3}){3}\b"),
+        "<ip>",
+        "node ip-10-0-1-23.ec2.internal",
+        "node ip-<ip>.ec2.internal",
+    ),
+    Redaction(
         "IPv6 address",
-        re.compile(r"(?i)(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?:%\w{1,16})?(?![\w:])"),
+        re.compile(
+            r"(?i)(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4})(?:%\w{1,16})?(?![\w:])"
+        ),
         "<ip>",
         "inet6 fe80::215:5dff:fe12:3456%eth0/64, ::1, at 12:34:56 on 00000000:01:00.0",
         "inet6 <ip>/64, ::1, at 12:34:56 on 00000000:01:00.0",

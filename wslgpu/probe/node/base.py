@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from . import child
+from .files import mounts, trusted_folders
 from .process import Commands, Done, Running
 from .values import VALUE_LIMIT_BYTES, plain, to_json
 
@@ -58,7 +58,7 @@ class Probe:
         self._commands = Commands()
         self._folder = ""
         self._pid = os.getpid()
-        words = [word for word in self.session_path.split(":") if word]
+        words = trusted_folders(self.session_path, mounts(), os.geteuid())
         os.environ["PATH"] = ":".join(words + [word for word in SYSTEM_PATH if word not in words])
 
     # what was found
@@ -258,6 +258,9 @@ class Probe:
         if self._folder and os.getpid() == self._pid:
             import shutil
 
-            with contextlib.suppress(OSError):
-                shutil.rmtree(self._folder)
+            # what was just killed may have written once more
+            for _ in range(3):
+                shutil.rmtree(self._folder, ignore_errors=True)
+                if not os.path.lexists(self._folder):
+                    break
             self._folder = ""

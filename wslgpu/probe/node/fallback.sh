@@ -7,7 +7,23 @@ wslgpu_seen=' '
 set -- $wslgpu_head
 wslgpu_level=$1 wslgpu_view=$2 wslgpu_nonce=$3 wslgpu_program=$4
 wslgpu_started=$(date +%s)
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
+# A Windows drive answers slowly, and everybody may write there: nothing of it is run.
+wslgpu_uid=$(id -u)
+wslgpu_session_path=$PATH
+wslgpu_rest=$PATH: PATH=
+while [ -n "$wslgpu_rest" ]; do
+  wslgpu_item=${wslgpu_rest%%:*}
+  wslgpu_rest=${wslgpu_rest#*:}
+  case $wslgpu_item in
+  /mnt/* | [!/]* | '') continue ;;
+  esac
+  if [ "$wslgpu_uid" = 0 ]; then
+    # root starts nothing that another user could have put there
+    case $(PATH=/usr/bin:/bin ls -ldn "$wslgpu_item/." 2>/dev/null) in d???????[!w]?\ *\ 0\ * | d???????[!w]?[.+@]\ *\ 0\ *) ;; *) continue ;; esac
+  fi
+  PATH=$PATH${PATH:+:}$wslgpu_item
+done
+PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
 if command -v timeout >/dev/null 2>&1; then wslgpu_timeout=yes; else wslgpu_timeout=; fi
 
 # A JSON text. Only printable ASCII, tabs and lines are kept: anything can stand in a file.
@@ -160,7 +176,7 @@ for wslgpu_file in /proc/sys/fs/binfmt_misc/WSLInterop*; do
 done
 observed wsl.signals "{\"osrelease\": $wslgpu_value, \"dxg\": $(truth test -e /dev/dxg), \"interop\": $wslgpu_interop, \"run_wsl\": $(truth test -d /run/WSL), \"init_rootfs\": $(truth test -e /init)}"
 wslgpu_value=false
-case $PATH in */mnt/*/[Ww]indows* | */mnt/*/WINDOWS*) wslgpu_value=true ;; esac
+case $wslgpu_session_path in */mnt/*/[Ww]indows* | */mnt/*/WINDOWS*) wslgpu_value=true ;; esac
 observed wsl.interop "{\"registered\": $wslgpu_interop, \"enabled\": $wslgpu_enabled, \"windows_on_path\": $wslgpu_value}"
 if [ -e /dev/dxg ]; then
   wslgpu_mode=$(stat -c %a /dev/dxg 2>/dev/null)
@@ -334,7 +350,7 @@ printf '\n=== wslgpu %s begin ===\n' "$wslgpu_nonce"
 printf '{"schema": "wslgpu.observations/1", "probe": {"level": "%s", "view": "%s", "program": "%s", "interpreter": "sh", ' \
   "$wslgpu_level" "$wslgpu_view" "$wslgpu_program"
 printf '"started": %s, "duration_s": %s, "cpu_s": %d.%02d, "uid": %s}, ' "$wslgpu_started" \
-  "$(($(date +%s) - wslgpu_started))" "$((wslgpu_ticks / 100))" "$((wslgpu_ticks % 100))" "$(id -u)"
+  "$(($(date +%s) - wslgpu_started))" "$((wslgpu_ticks / 100))" "$((wslgpu_ticks % 100))" "$wslgpu_uid"
 printf '"identity": {"hostname": %s, "machine_id": %s, "ssh_host_keys": %s}, "stand_in": %s, "observations": {%s}}\n' \
   "$(text "$(uname -n)")" "$(text "$(first_line /etc/machine-id)")" "$wslgpu_keys" "$(truth test -e /etc/wslgpu-lab)" "$wslgpu_out"
 printf '=== wslgpu %s end ===\n' "$wslgpu_nonce"

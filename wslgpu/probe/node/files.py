@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 LIMIT_BYTES = 256 << 10
 NAMES_LIMIT = 2000
+WINDOWS_FILESYSTEMS = frozenset(("9p", "drvfs", "virtiofs", "cifs", "v9fs"))
 
 
 def read_bytes(path: str, limit: int = LIMIT_BYTES, follow: bool = True) -> bytes | None:
@@ -75,6 +76,34 @@ def find_program(name: str, path: str | None = None) -> str | None:
     return None
 
 
+def trusted_folders(path: str, table: list[Mount], uid: int) -> list[str]:
+    """Folders of a PATH from which programs are started: absolute, and on no Windows drive.
+
+    :param uid: whose probe it is; root starts nothing from a folder that another user could have put it into
+    """
+    found: list[str] = []
+    for folder in path.split(":"):
+        if not folder.startswith("/") or folder.startswith("/mnt/") or folder in found:
+            continue
+        mount = mount_of(table, folder)
+        if mount is not None and is_windows(mount):
+            continue
+        if uid == 0 and not _only_root_writes(folder):
+            continue
+        found.append(folder)
+    return found
+
+
+def _only_root_writes(folder: str) -> bool:
+    """Root's, and not everybody's; a group's is left, as Debian's /usr/local/bin may be staff's."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return False
+    # in a user namespace the owner may have no number there
+    return found.st_uid in (0, 65534) and not found.st_mode & stat.S_IWOTH
+
+
 class Mount(NamedTuple):
     """One line of /proc/self/mountinfo."""
 
@@ -113,6 +142,14 @@ def mounts() -> list[Mount]:
 def mounted_at(table: list[Mount], point: str) -> Mount | None:
     """What is mounted exactly there; the last one, which hides those before it."""
     return next((mount for mount in reversed(table) if mount.point == point), None)
+
+
+def is_windows(mount: Mount) -> bool:
+    """Whether a mount is a Windows drive: WSL's source is ``C:\\`` or ``drvfs``, and by default it is below /mnt."""
+    if mount.filesystem not in WINDOWS_FILESYSTEMS:
+        return False
+    drive = mount.source[:1].isalpha() and mount.source[1:2] == ":"
+    return drive or mount.source.startswith("drvfs") or "aname=drvfs" in mount.super_options
 
 
 def mount_of(table: list[Mount], path: str) -> Mount | None:

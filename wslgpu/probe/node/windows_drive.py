@@ -7,12 +7,11 @@ from typing import Any
 
 from .base import Probe
 from .child import Emit
-from .files import Mount, mount_of, mounts, names, read_bytes, read_word
+from .files import WINDOWS_FILESYSTEMS, Mount, is_windows, mount_of, mounts, names, read_bytes, read_word
 
 TIMEOUT_S = 4.0
 _NOT_USERS = frozenset(("all users", "default", "default user", "public", "desktop.ini", "defaultapppool"))
 _USERS_LIMIT = 50
-_WINDOWS_FILESYSTEMS = frozenset(("9p", "drvfs", "virtiofs", "cifs", "v9fs"))
 
 
 def observe(probe: Probe) -> None:
@@ -50,18 +49,10 @@ def placement(paths: list[str], table: list[Mount]) -> list[dict[str, object]]:
     return found
 
 
-def is_windows(mount: Mount) -> bool:
-    """Whether a mount is a Windows drive: WSL's source is ``C:\\`` or ``drvfs``, and by default it is below /mnt."""
-    if mount.filesystem not in _WINDOWS_FILESYSTEMS:
-        return False
-    drive = mount.source[:1].isalpha() and mount.source[1:2] == ":"
-    return drive or mount.source.startswith("drvfs") or "aname=drvfs" in mount.super_options
-
-
 def drive_root(table: list[Mount]) -> str:
     """Where drive C: is mounted; by [automount] root in wsl.conf it may be elsewhere than /mnt/c."""
     for mount in reversed(table):
-        if mount.source.lower().startswith("c:") and mount.filesystem in _WINDOWS_FILESYSTEMS:
+        if mount.source.lower().startswith("c:") and mount.filesystem in WINDOWS_FILESYSTEMS:
             return mount.point
     return "/mnt/c"
 
@@ -72,18 +63,24 @@ def is_wsl() -> bool:
 
 
 def wslconfig(drive: str) -> dict[str, Any] | None:
-    """The newest .wslconfig of the Windows users; None when none has one or the drive is not there."""
+    """The newest .wslconfig of the Windows users; None when none has one or the drive is not there.
+
+    A link is followed only on the drive: whoever may write there must not have root's probe tell of root's files.
+    """
+    inside = os.path.realpath(drive) + "/"
     found: list[tuple[float, str]] = []
     for user in (names(f"{drive}/Users") or [])[:_USERS_LIMIT]:
         path = f"{drive}/Users/{user}/.wslconfig"
         if user.lower() in _NOT_USERS:
             continue
         try:
-            found.append((os.stat(path).st_mtime, path))
+            target = os.path.realpath(path)
+            if target.startswith(inside):
+                found.append((os.stat(target).st_mtime, target))
         except OSError:
             continue
     for _, path in sorted(found, reverse=True):
-        data = read_bytes(path, 64 << 10)
+        data = read_bytes(path, 64 << 10, follow=False)
         if data is not None:
             return {"text": decode(data), "users": len(found)}
     if found:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wslgpu.report.capabilities.markdown_text import DETAIL_LIMIT_CHARACTERS, code, escape, prose, target
+from wslgpu.report.capabilities.markdown_text import DETAIL_LIMIT_CHARACTERS, code, escape, in_html, prose, target
 from wslgpu.report.capabilities.words import (
     MARK,
     PLATFORMS,
     VERDICTS,
     blocked_by,
-    consequence,
     counted,
     evidence_value,
+    lacks,
     not_tested_reasons,
     outcome,
     state_words,
@@ -125,7 +125,7 @@ def _folds(node: NodeJudgement) -> Iterator[list[str]]:
         yield _folded(title, [item for item in node.capabilities if item.state in states], node)
     groups = not_tested_reasons(node)
     if groups:
-        lines = [f"<details><summary>{escape(node.name)}, not tested: {sum(map(len, groups.values()))}</summary>", ""]
+        lines = [f"<details><summary>{in_html(node.name)}, not tested: {sum(map(len, groups.values()))}</summary>", ""]
         for reason, items in groups.items():
             lines.append(f"- {escape(reason)}: {', '.join(code(item.id) for item in items)}")
         yield [*lines, "", "</details>", ""]
@@ -165,15 +165,15 @@ def _workload(item: WorkloadJudgement, node: NodeJudgement) -> str:
 
 
 def _because(reason: WorkloadReason, node: NodeJudgement) -> str:
-    words = state_words(reason.state, node.platform) + (", waived" if reason.waived else "")
-    loss = consequence(reason, node)
-    return f"{code(reason.capability, in_table=True)} ({words})" + (f": {prose(loss, in_table=True)}" if loss else "")
+    words, seen = lacks(reason, node)
+    tail = f": {prose(seen, in_table=True)}" if seen else ""
+    return f"{prose(words, in_table=True)} ({code(reason.capability, in_table=True)}{tail})"
 
 
 def _folded(title: str, items: list[CapabilityJudgement], node: NodeJudgement) -> list[str]:
     if not items:
         return []
-    lines = [f"<details><summary>{escape(node.name)}, {escape(title)}: {len(items)}</summary>", ""]
+    lines = [f"<details><summary>{in_html(node.name)}, {in_html(title)}: {len(items)}</summary>", ""]
     for item in items:
         lines.append(f"- {code(item.id)}: {escape(item.reason)} ({_state(item, node)})")
         lines += [f"  - {text}" for text in _details(item)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 from wslgpu.report.capabilities.text import line
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>&|~$])")
-_LINKED = re.compile(r"(?i)(h)(?=ttps?:)|(w)(?=ww\.)|(m)(?=ailto:)|(f)(?=tp:)|(@)|(#)(?=\d)")
+_LINKED = re.compile(r"(?i)(h)(?=ttps?:)|(w)(?=ww\.)|(m)(?=ailto:)|(f)(?=tp:)|(@)|(#)(?=\d)|(g)(?=h-\d)")
 _NO_SPACE = "&#8203;"
 DETAIL_LIMIT_CHARACTERS = 400
 
@@ -15,6 +16,11 @@ DETAIL_LIMIT_CHARACTERS = 400
 def escape(text: str) -> str:
     """One line of text that GitHub shows as it is: no markup, HTML, link, mention, reference or end of a cell."""
     return _LINKED.sub(lambda match: match[0] + _NO_SPACE, _MARKUP.sub(r"\\\1", line(text)))
+
+
+def in_html(text: str) -> str:
+    """The same for a line that begins with an HTML tag: there a backslash takes nothing away from a ``<``."""
+    return _LINKED.sub(lambda match: match[0] + _NO_SPACE, html.escape(line(text), quote=False))
 
 
 def code(text: str, *, in_table: bool = False) -> str:
