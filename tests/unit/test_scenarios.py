@@ -18,7 +18,10 @@ from wslgpu.probe.document import Level, Status
 from wslgpu.probe.program import answer, payload
 from wslgpu.probe.registry import observation_kinds
 
-pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
+pytestmark = [
+    pytest.mark.compiled,
+    pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine"),
+]
 
 Observations = dict[str, dict[str, Any]]
 #: What ends a test of something that hangs; the probe's own limits are several seconds.

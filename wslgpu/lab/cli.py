@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shlex
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from wslgpu.errors import ErrorClass
 from wslgpu.lab import host, persona, root, state
@@ -35,6 +37,25 @@ def _progress() -> Callable[[str], None]:
     return lambda message: click.echo(f"[{time.monotonic() - start:6.1f} s] {message}", err=True)
 
 
+def _scenario(_context: click.Context, _option: click.Parameter, value: str | None) -> str:
+    """A name of ``scenarios.SCENARIOS``, which is read only when somebody asks for one; empty for none."""
+    if value is None:
+        return ""
+    from wslgpu.lab.stand_ins.scenarios import SCENARIOS
+
+    if value in SCENARIOS:
+        return value
+    near = difflib.get_close_matches(value, list(SCENARIOS), n=3) or list(SCENARIOS)
+    raise click.BadParameter(f"no driver scenario is called {value!r}. There is, for one: {', '.join(near)}")
+
+
+def _scenarios(_context: click.Context, _option: click.Parameter, start: str) -> list[CompletionItem]:
+    from wslgpu.lab.stand_ins.scenarios import SCENARIOS
+
+    wsl2 = {name: entry for name, entry in SCENARIOS.items() if entry.platform == "wsl2"}
+    return [CompletionItem(name, help=entry.imitates) for name, entry in wsl2.items() if name.startswith(start)]
+
+
 @click.group(name="lab")
 def lab() -> None:
     """Disposable nodes to try things on: real Linux machines in the shape of a WSL2 distro.
@@ -55,6 +76,13 @@ def lab() -> None:
     show_default=True,
     metavar="PERSONA",
     help="What they pretend to be; listed below.",
+)
+@click.option(
+    "--driver",
+    metavar="SCENARIO",
+    callback=_scenario,
+    shell_complete=_scenarios,
+    help="What the stand-in driver answers: a scenario such as pinned-limit-512m.  [default: the persona's]",
 )
 @click.option(
     "--base", type=click.Choice(root.BASES), default="trixie", show_default=True, help="Debian release of the nodes."
@@ -84,6 +112,7 @@ def up(
     name: str,
     nodes: int,
     persona_name: str,
+    driver: str,
     base: str,
     cgroup: str,
     kind: str,
@@ -94,7 +123,8 @@ def up(
     present = _present(name)
     if present is not None:
         _require_the_same(
-            present, {"nodes": nodes, "persona": persona_name, "base": base, "cgroup": cgroup, "kind": kind}
+            present,
+            {"nodes": nodes, "persona": persona_name, "driver": driver, "base": base, "cgroup": cgroup, "kind": kind},
         )
         if as_json:
             click.echo(json.dumps(present.describe()))
@@ -102,7 +132,14 @@ def up(
             click.echo(f"lab {name!r} is up already, {len(present.nodes)} node(s) of persona {present.state.persona}")
         return
     spec = LabSpec(
-        name=name, nodes=nodes, persona=persona_name, base=base, cgroup=cgroup, kind=kind, toolkit_debs=toolkit_debs
+        name=name,
+        nodes=nodes,
+        persona=persona_name,
+        driver=driver,
+        base=base,
+        cgroup=cgroup,
+        kind=kind,
+        toolkit_debs=toolkit_debs,
     )
     progress = _progress()
     made = Lab.up(spec, progress)

@@ -40,6 +40,7 @@ class LabSpec:
 
     :param owner_pid: a process whose death makes the lab an orphan that a test session may remove; None for a
         person's lab
+    :param driver: driver scenario of the nodes in place of the persona's; empty for the persona's
     :param toolkit_debs: folder whose packages the lab's repository serves in place of the stand-ins
     :param servers: package repository and registry; a node without them is up sooner
     """
@@ -47,6 +48,7 @@ class LabSpec:
     name: str = "default"
     nodes: int = 1
     persona: str = "wsl2"
+    driver: str = ""
     base: str = "trixie"
     cgroup: str = "v2"
     kind: str = "node"
@@ -71,7 +73,7 @@ class Lab:
         host.require_root()
         host.require_packages()
         host.require_cgroup(spec.cgroup)
-        persona.find(spec.persona)
+        persona.with_driver(persona.find(spec.persona), spec.driver)
         if not 1 <= spec.nodes <= MAX_NODES:
             raise LabError(
                 what=f"{spec.nodes} nodes: between 1 and {MAX_NODES} can be made",
@@ -105,7 +107,7 @@ class Lab:
 
     @property
     def persona(self) -> persona.Persona:
-        return persona.find(self.state.persona)
+        return persona.with_driver(persona.find(self.state.persona), self.state.driver)
 
     @property
     def nodes(self) -> list[Node]:
@@ -156,6 +158,7 @@ class Lab:
             "healthy": self.healthy,
             "complete": self.state.complete,
             "persona": self.state.persona,
+            "driver": self.persona.driver,
             "base": self.state.base,
             "cgroup": self.state.cgroup,
             "subnet": self.state.subnet,
@@ -210,6 +213,7 @@ def _claim(spec: LabSpec, directory: Path) -> LabState:
         directory=directory,
         base=spec.base,
         persona=spec.persona,
+        driver=spec.driver,
         cgroup=spec.cgroup,
         kind=spec.kind,
         bridge=f"wl-{ident}",

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from wslgpu.lab.errors import LabError
-from wslgpu.lab.persona import DRIVER_VERSION, STORE_HASH, Persona
+from wslgpu.lab.persona import STORE_HASH, Persona
 from wslgpu.lab.root import remove
 from wslgpu.lab.shell import run
 
@@ -64,7 +64,7 @@ def give(root: Path, persona: Persona, *, lab: str, address: str, gateway: str) 
     if persona.wsl:
         _wsl(root, persona)
     if persona.driver is not None:
-        make_driver(here / "driver", persona.driver, STORE_HASH, DRIVER_VERSION)
+        make_driver(here / "driver", persona.driver, STORE_HASH)
         (root / "etc/ld.so.conf.d").mkdir(exist_ok=True)
         (root / "etc/ld.so.conf.d/ld.wsl.conf").write_text("/usr/lib/wsl/lib\n")
     if persona.linux_driver:
@@ -95,8 +95,8 @@ def _wsl(root: Path, persona: Persona) -> None:
     windows.build_windows_tree(root)
 
 
-def make_driver(target: Path, scenario: str, store_hash: str, driver_version: str) -> None:
-    """Make ``target``/lib and ``target``/drivers anew, whole or not at all."""
+def make_driver(target: Path, scenario: str, store_hash: str, driver_version: str | None = None) -> None:
+    """Make ``target``/lib and ``target``/drivers anew, whole or not at all; by default with the scenario's version."""
     from wslgpu.lab.stand_ins import driver
 
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".driver-") as folder:

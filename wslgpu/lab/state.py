@@ -58,7 +58,11 @@ class NodeState:
 
 @dataclass(frozen=True)
 class LabState:
-    """One lab as lab.json has it. ``content``: the registry's storage, in the cache."""
+    """One lab as lab.json has it.
+
+    :param content: the registry's storage, in the cache
+    :param driver: driver scenario in place of the persona's; empty for the persona's
+    """
 
     name: str
     ident: str
@@ -76,6 +80,7 @@ class LabState:
     content: str = ""
     processes: tuple[tuple[str, ProcessId], ...] = ()
     complete: bool = False
+    driver: str = ""
 
     @property
     def table(self) -> str:
