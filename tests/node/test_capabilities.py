@@ -14,6 +14,7 @@ from tests.node.support.capabilities import NoAnswerError, catalogue_of, judgeme
 from tests.node.support.checks import check, not_applicable, unknown
 from tests.node.support.node import Node
 from wslgpu.probe.document import Level
+from wslgpu.report.capabilities.words import state_words
 from wslgpu.verdict.model import NodeJudgement, State
 
 _AS_IT_IS = (State.CANNOT, State.LIMITED, State.BETTER, State.RECORDED)
@@ -42,7 +43,8 @@ def test_capability(capability: str, judgement: NodeJudgement, notice: Any, requ
     # the first marker counts: this one has the entry's own remedy
     request.node.add_marker(check("capabilities.{capability}", remedy=found.remedy), append=False)
     if found.waiver_expired and found.waiver is not None:
-        pytest.fail(f"its waiver ran out on {found.waiver.expires}; it is {found.state.value}: {found.reason}")
+        words = state_words(found.state, judgement.platform)
+        pytest.fail(f"its waiver ran out on {found.waiver.expires}; {words}: {found.reason}")
     if found.state is State.NOT_APPLICABLE:
         not_applicable(found.reason)
     if found.state is State.NOT_TESTED:
@@ -53,7 +55,7 @@ def test_capability(capability: str, judgement: NodeJudgement, notice: Any, requ
     if found.state is State.BLOCKED:
         unknown(found.reason)
     if found.state in _AS_IT_IS:
-        notice(f"{found.state.value}: {found.reason}")
+        notice(f"{capability}: {state_words(found.state, judgement.platform)}: {found.reason}")
     if found.state is State.BROKEN:
         seen = [f"{row.observation}: {row.status.value} {row.value!r:.300} ({row.command})" for row in found.evidence]
         pytest.fail("\n".join([f"{found.title}: {found.reason}", *seen]))

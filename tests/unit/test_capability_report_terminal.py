@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from tests.unit import capability_samples as samples
+from wslgpu.catalogue.model import Platform
 from wslgpu.report.capabilities import write_terminal
-from wslgpu.verdict.model import Judgement, State, Verdict, WorkloadJudgement, WorkloadReason
+from wslgpu.verdict.model import Judgement, NodeJudgement, State, Verdict, WorkloadJudgement, WorkloadReason
 
 
 def shown(judgement: Judgement, *, width: int = 80, verbose: bool = False, colour: bool = False) -> str:
@@ -52,9 +53,9 @@ def test_nothing_is_lost_on_a_narrow_screen(width: int) -> None:
         "ldconfig -p | grep libcuda: null",
         "-> Install the NVIDIA driver on Windows, then run `wsl --shutdown`.",
         "GO llama.cpp with CUDA",
-        "DEGRADED vLLM on one GPU: cuda.ipc.legacy (WSL2 cannot): sleep mode is not to be had; and 1 more",
-        "NO-GO FFmpeg transcode in a container: container.cdi.codec_libraries (broken here): FFmpeg finds no encoder",
-        "UNKNOWN Checkpoint with CRIUgpu: cuda.checkpoint.state (not tested): nobody looked",
+        "DEGRADED vLLM on one GPU: sleep mode is not to be had (cuda.ipc.legacy: WSL2 cannot)",
+        "NO-GO FFmpeg transcode in a container: FFmpeg finds no encoder (container.cdi.codec_libraries: broken here)",
+        "UNKNOWN Checkpoint with CRIUgpu: not tested: ",
         "1 other workload does not apply here",
         "2 WSL2 cannot, 2 broken here, 2 blocked, 5 not tested",
         "not tested needs --level standard: 4",
@@ -80,8 +81,26 @@ def test_a_workload_does_not_say_again_why_its_cause_is_broken() -> None:
     reason = WorkloadReason(cause.id, cause.state, f"{cause.reason}; needed for: this, that")
     work = WorkloadJudgement("w", "Work", Verdict.NO_GO, True, (reason,))
     text = shown(samples.judgement(replace(node, workloads=(work,)), findings=()))
-    assert "NO-GO      Work: cuda.driver.loads (broken here)\n" in text
+    assert f"NO-GO      Work: broken here: {cause.title} (cuda.driver.loads)\n" in text
     assert text.count(cause.reason) == 1
+
+
+def test_a_workload_says_what_is_missing_in_words_before_what_was_seen() -> None:
+    lacking = samples.capability("codec.ffmpeg", State.RECORDED, reason="codec.tool path is not there")
+    blocked = samples.capability("codec.nvenc", State.BLOCKED, cause="codec.ffmpeg", remedy="Use another codec.")
+    reasons = (
+        WorkloadReason(lacking.id, lacking.state, f"{lacking.reason}; needed for: more", "Install it."),
+        WorkloadReason("nvml.memory", State.CANNOT, "memory is not told", "Look elsewhere."),
+    )
+    work = WorkloadJudgement("w", "Work", Verdict.NO_GO, True, reasons)
+    node = NodeJudgement("n", Platform.WSL2, capabilities=(lacking, blocked), workloads=(work,))
+    text = flat(shown(samples.judgement(node)))
+    assert f"NO-GO Work: missing here: {lacking.title} (codec.ffmpeg: codec.tool path is not there)" in text
+    assert "-> Install it." in text
+    assert "-> Look elsewhere." in text
+    optional = replace(node, workloads=(replace(work, required=False),))
+    assert "; and 1 more" in flat(shown(samples.judgement(optional)))
+    assert blocked.remedy not in flat(shown(samples.judgement(node), verbose=True))
 
 
 def test_verbose_shows_every_capability_with_its_evidence() -> None:

@@ -20,10 +20,12 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from tests.observation_documents import healthy
+from wslgpu.check.comparing import difference_lines
 from wslgpu.cli import main
 from wslgpu.probe.document import parse
 from wslgpu.project import PROJECT_ROOT
 from wslgpu.report.capabilities import from_json
+from wslgpu.verdict.model import Judgement, NodeJudgement
 
 
 def wslgpu(*words: str | Path, cwd: Path = PROJECT_ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -316,6 +318,20 @@ def test_two_files_are_compared_without_contacting_anybody(good: Path, bad: Path
         assert "cuda.init" in done.stdout
     same = wslgpu("check", "--compare", good, good)
     assert "nothing differs" in same.stdout
+    missing = wslgpu("check", "--compare", good, "not-there.json")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "no such file" in missing.stderr
+    wrong = wslgpu("judge", reports[0])
+    assert wrong.returncode == 2
+    assert "is a report, not observations" in wrong.stdout
+
+
+def test_two_that_nobody_could_look_at_are_not_called_alike() -> None:
+    old, new = (
+        Judgement((NodeJudgement(name, error={"what": "no route"}),), catalogue_digest="", tool_version="0")
+        for name in ("a", "b")
+    )
+    assert difference_lines(old, new)[0] == "a -> b: could not be compared"
 
 
 def test_an_entry_is_explained() -> None:

@@ -27,6 +27,7 @@ CAPABILITIES_ONLY = {
     "wslgpu.catalogue.load",
     "wslgpu.probe.document",
     "wslgpu.probe.program",
+    "wslgpu.report.capabilities.words",
     "wslgpu.verdict.judge",
     "wslgpu.verdict.model",
 }

@@ -27,6 +27,7 @@ from wslgpu.check.targets import targets
 from wslgpu.errors import EXIT_CANNOT_JUDGE, UsageError, WslgpuError
 from wslgpu.probe.document import Level
 from wslgpu.probe.gather import Gathered, gather_all
+from wslgpu.report.capabilities.words import counted
 
 NAGIOS_UNKNOWN = 3
 
@@ -72,9 +73,12 @@ def _check(options: dict[str, Any]) -> int:
         return compare_command(options, rules, output)
     with targets(asked(options["target"], options["inventory"], options["lab"], options["limit"])) as found:
         output.require_places(save_to_folder=len(found) > 1)
+        level = Level(options["level"])
+        if level is not Level.QUICK and not options["nagios"]:
+            _progress(f"{counted(len(found), 'target')} at level {level.value}: seconds to minutes each")
         gathered = gather_all(
             found,
-            Level(options["level"]),
+            level,
             concurrency=options["concurrency"],
             timeout_s=options["timeout"],
             progress=_progress if len(found) > 1 else lambda _line: None,

@@ -58,7 +58,7 @@ def _sides(words: tuple[str, str], options: dict[str, Any], rules: Rules) -> tup
         path = Path(word)
         if path.is_file():
             sides[index] = _from_file(path, rules, options)
-        elif "/" in word.replace("://", "") and not path.exists() and "://" not in word:
+        elif "://" not in word and ("/" in word or path.suffix == ".json"):
             raise UsageError("there is no such file", word, "Name a report, an observation file, or a target.")
         else:
             with targets(Asked((word,))) as found:
@@ -113,7 +113,8 @@ def difference_lines(old: Judgement, new: Judgement) -> list[str]:
 
 
 def _lines(one: Comparison) -> Iterator[str]:
-    yield f"{one.old} -> {one.new}" + (": nothing differs" if one.same else "")
+    unjudged = any("could not be judged" in note for note in one.notes)
+    yield f"{one.old} -> {one.new}" + (": could not be compared" if unjudged else ": nothing differs" * one.same)
     for note in one.notes:
         yield f"  note: {note}"
     for fact in one.facts:

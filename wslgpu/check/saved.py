@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from wslgpu.check.files import file_names, read_bounded, write_whole
+from wslgpu.errors import UsageError
 from wslgpu.probe.channels import LOCAL, Target
 from wslgpu.probe.document import DocumentError, parse
 from wslgpu.probe.gather import Answer
@@ -24,6 +26,10 @@ def from_files(paths: Sequence[Path]) -> list[Answer]:
     for path in paths:
         target = _named(path.stem if stems.count(path.stem) == 1 else str(path))
         raw = read_bounded(path)
+        if re.match(rb'\s*{\s*"schema"\s*:\s*"wslgpu\.check/', raw):
+            step = "Judge what `--save` wrote; reports are held against each other by `wslgpu check --compare A B`."
+            answers.append(Answer(target, error=UsageError("is a report, not observations", str(path), step)))
+            continue
         try:
             answers.append(Answer(target, parse(raw, str(path))))
         except DocumentError as error:

@@ -88,6 +88,15 @@ def _expired(name: str, judge: Judge) -> list[Finding]:
     ]
 
 
+_LACKING = {
+    State.CANNOT: "is what this platform cannot do",
+    State.BROKEN: "is broken here",
+    State.BLOCKED: "is blocked",
+    State.NOT_TESTED: "was not tested",
+    State.NOT_APPLICABLE: "does not apply here",
+}
+
+
 def _required_findings(name: str, judge: Judge, capabilities: Collection[str]) -> list[Finding]:
     """One for each required capability that a node does not have; what nobody tested fails nothing here."""
     findings = []
@@ -96,7 +105,8 @@ def _required_findings(name: str, judge: Judge, capabilities: Collection[str]) -
         if judgement.state.usable or judge.is_waived(capability_id):
             continue
         fails = judgement.state not in (State.NOT_TESTED, State.NOT_APPLICABLE)
-        what = f"{capability_id} is required, and it is {judgement.state.value}: {judgement.reason}"
+        words = _LACKING.get(judgement.state, "is not there")
+        what = f"{capability_id} is required, and it {words}: {judgement.reason}"
         root = judge.capability(judgement.cause or capability_id)
         findings.append(Finding(f"capability.required.{capability_id}", what, (name,), root.remedy, fails))
     return findings

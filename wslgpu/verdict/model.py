@@ -160,8 +160,19 @@ class NodeJudgement:
 
     @property
     def causes(self) -> tuple[CapabilityJudgement, ...]:
-        """What is broken at the root: one missing driver is one of these, not forty."""
-        return tuple(judgement for judgement in self.capabilities if judgement.state is State.BROKEN)
+        """What is broken at the root: one missing driver is one of these, not forty.
+
+        First what stops something required, then what blocks the most.
+        """
+        stopping = {
+            reason.capability
+            for workload in self.workloads
+            if workload.required and workload.verdict is Verdict.NO_GO
+            for reason in workload.reasons
+        }
+        blocked = [judgement.cause for judgement in self.capabilities if judgement.state is State.BLOCKED]
+        broken = [judgement for judgement in self.capabilities if judgement.state is State.BROKEN]
+        return tuple(sorted(broken, key=lambda item: (item.id not in stopping, -blocked.count(item.id))))
 
     def capability(self, capability_id: str) -> CapabilityJudgement:
         """One of them; KeyError when it was not judged."""

@@ -22,6 +22,7 @@ from wslgpu.report.capabilities.words import (
     counted,
     evidence_value,
     headline,
+    lacks,
     not_tested_reasons,
     state_words,
 )
@@ -140,6 +141,7 @@ def _environment() -> jinja2.Environment:
         evidence_value=functools.partial(evidence_value, limit=_VALUE_LIMIT_CHARACTERS),
         not_tested_reasons=not_tested_reasons,
         headline=headline,
+        lacks=lacks,
         counted=counted,
     )
     environment.filters.update(line=line, prose=_prose, address=_address)

@@ -13,9 +13,9 @@ from wslgpu.report.capabilities.words import (
     PLATFORMS,
     VERDICTS,
     blocked_by,
-    consequence,
     counted,
     evidence_value,
+    lacks,
     not_tested_reasons,
     outcome,
     state_words,
@@ -28,6 +28,7 @@ from wslgpu.verdict.model import (
     State,
     Verdict,
     WorkloadJudgement,
+    WorkloadReason,
 )
 
 WIDTH = 80
@@ -161,7 +162,7 @@ def _details(item: CapabilityJudgement, page: _Page, indent: int) -> None:
     for evidence in item.evidence:
         shown_by = line(evidence.command) or evidence.observation
         page.write(f"{shown_by}: {evidence_value(evidence, 200)}", indent=indent, style="dim")
-    if item.remedy and not (item.state.usable or item.state is State.NOT_APPLICABLE):
+    if item.remedy and not (item.state.usable or item.state in (State.NOT_APPLICABLE, State.BLOCKED)):
         page.write(f"-> {line(item.remedy, 600)}", indent=indent)
 
 
@@ -176,15 +177,30 @@ def _finding(finding: Finding, page: _Page, *, indent: int) -> None:
 def _workload(item: WorkloadJudgement, node: NodeJudgement, page: _Page) -> None:
     text = line(item.title)
     if item.reasons:
-        first = item.reasons[0]
-        waived = ", waived" if first.waived else ""
-        words = state_words(first.state, node.platform)
-        more = f"; and {len(item.reasons) - 1} more" if len(item.reasons) > 1 else ""
-        loss = consequence(first, node)
-        text += f": {line(first.capability)} ({words}{waived}){f': {loss}' if loss else ''}{more}"
+        more = f"; and {len(item.reasons) - 1} more" if len(item.reasons) > 1 and not item.required else ""
+        text += f": {_because(item.reasons[0], node)}{more}"
     if item.not_tested:
         text += f" [not tested: {len(item.not_tested)}]"
     page.entry(VERDICTS[item.verdict], text, column=11, indent=4, style=_VERDICT_STYLES[item.verdict])
+    if item.required:
+        _what_to_do(item, node, page, 6 if page.narrow else 15)
+
+
+def _because(reason: WorkloadReason, node: NodeJudgement) -> str:
+    words, seen = lacks(reason, node)
+    return f"{words} ({line(reason.capability)}{f': {seen}' if seen else ''})"
+
+
+def _what_to_do(item: WorkloadJudgement, node: NodeJudgement, page: _Page, indent: int) -> None:
+    """Of a required workload every reason, each with its remedy unless that stands with its cause already."""
+    causes = {cause.id for cause in node.causes}
+    for number, reason in enumerate(item.reasons[:REASONS_SHOWN]):
+        if number:
+            page.write(_because(reason, node), indent=indent)
+        if reason.remedy and reason.capability not in causes:
+            page.write(f"-> {line(reason.remedy, 600)}", indent=indent)
+    if (left := len(item.reasons) - REASONS_SHOWN) > 0:
+        page.write(f"and {left} more", indent=indent)
 
 
 def _counts(node: NodeJudgement, page: _Page) -> None:

@@ -73,6 +73,24 @@ def consequence(reason: WorkloadReason, node: NodeJudgement) -> str:
     return "" if told else line(reason.consequence)
 
 
+def lacks(reason: WorkloadReason, node: NodeJudgement) -> tuple[str, str]:
+    """A workload's reason in people's words, and what was seen: ``missing here: FFmpeg is on the node`` and
+    ``codec.ffmpeg path is not there``; or what follows, such as ``memory by program is not known``, and the state.
+
+    The second is empty where it stands with its cause.
+    """
+    words = "not here" if reason.state is State.NOT_APPLICABLE else state_words(reason.state, node.platform)
+    words += ", waived" if reason.waived else ""
+    known = next((item for item in node.capabilities if item.id == reason.capability), None)
+    if known is None:
+        return words, line(reason.consequence)
+    if reason.state is State.NOT_TESTED:
+        return f"{words}: {line(known.title)}", why_not_tested(known)
+    if not reason.consequence.startswith(known.reason):
+        return line(reason.consequence), words
+    return f"{words}: {line(known.title)}", line(known.reason) if consequence(reason, node) else ""
+
+
 def why_not_tested(judgement: CapabilityJudgement) -> str:
     """The reason that the probe itself gave, such as ``needs --level standard``; else the judgement's own."""
     unknown = [evidence for evidence in judgement.evidence if evidence.status is Status.UNKNOWN and evidence.reason]
