@@ -10,7 +10,8 @@ wslgpu_started=$(date +%s)
 # A Windows drive answers slowly, and everybody may write there: nothing of it is run.
 wslgpu_uid=$(id -u)
 wslgpu_session_path=$PATH
-wslgpu_rest=$PATH: PATH=
+wslgpu_rest=$PATH:
+wslgpu_safe=
 while [ -n "$wslgpu_rest" ]; do
   wslgpu_item=${wslgpu_rest%%:*}
   wslgpu_rest=${wslgpu_rest#*:}
@@ -21,9 +22,9 @@ while [ -n "$wslgpu_rest" ]; do
     # root starts nothing that another user could have put there
     case $(PATH=/usr/bin:/bin ls -ldn "$wslgpu_item/." 2>/dev/null) in d???????[!w]?\ *\ 0\ * | d???????[!w]?[.+@]\ *\ 0\ *) ;; *) continue ;; esac
   fi
-  PATH=$PATH${PATH:+:}$wslgpu_item
+  wslgpu_safe=$wslgpu_safe$wslgpu_item:
 done
-PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
+PATH=$wslgpu_safe/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
 if command -v timeout >/dev/null 2>&1; then wslgpu_timeout=yes; else wslgpu_timeout=; fi
 
 # A JSON text. Only printable ASCII, tabs and lines are kept: anything can stand in a file.
