@@ -20,6 +20,7 @@ pytestmark = pytest.mark.lab
 
 SMI = "/usr/lib/wsl/lib/nvidia-smi"
 SECRET = "c2VjcmV0OndvcmQ"
+STARTED = "-I -S -B -c"
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,11 @@ def test_nothing_is_changed_and_nothing_left(node: Node, user: str) -> None:
     # a folder was made there, and is gone
     assert changed_files(node) - before <= {"/tmp"}
     assert "wslgpu-probe" not in node.nsenter("ls -A /tmp /var/tmp /dev/shm /home/lab /root").stdout
-    assert "wslgpu" not in node.nsenter("ps -e -o args | grep wslgpu_pro[b]e || true").stdout
+    # the words by which it is started, as a list of processes shows them
+    assert STARTED.encode() in program.payload(Level.FULL)
+    running = node.nsenter("ps -ww -e -o args").stdout
+    assert "sshd" in running, "the node's processes are not listed"
+    assert STARTED not in running
 
 
 def test_no_root_is_needed(node: Node) -> None:
