@@ -16,6 +16,8 @@ import gevent
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from wslgpu import wsl_keys
+from wslgpu.build.pins import BuildPin, Identifier, KnownCrash, SourcePin, as_data, check_sources, load_builds
+from wslgpu.build.record import Sha256Digest
 from wslgpu.errors import DataError
 from wslgpu.pins import (
     DebianVersion,
@@ -32,6 +34,7 @@ from wslgpu.project import PROJECT_ROOT as PROJECT_ROOT
 from wslgpu.yaml_source import YamlDocument, data_error, load_yaml, validate
 
 PINS_FILE = PROJECT_ROOT / "group_data" / "pins.yml"
+BUILDS_FILE = PROJECT_ROOT / "group_data" / "builds.yml"
 SITE_VARIABLE = "WSLGPU_SITE"
 """Environment variable that names another site file than site.yml in the project's root; it holds no setting."""
 
@@ -47,6 +50,7 @@ PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 WslSections = dict[str, dict[str, wsl_keys.Scalar]]
 
 
+_TABLES = ("container_toolkit_versions", "build_sources", "builds")
 _WSL_FILES = (
     ("wsl_conf", wsl_keys.WSL_CONF, "wsl.conf"),
     ("wslconfig", wsl_keys.WSLCONFIG, ".wslconfig"),
@@ -132,6 +136,30 @@ class Settings(Strict):
     cuda_images: list[ImagePin]
     cuda_images_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "k8s.io"
 
+    # what is built from source
+    build_sources: dict[Identifier, SourcePin]
+    builds: dict[Identifier, BuildPin]
+    artifacts_build_missing: bool = False
+    """Let `wslgpu apply` build, on the machine it runs on, what the store does not have. Nodes never compile."""
+
+    # mesa_dozen
+    mesa_dozen_build: Identifier
+    """Row of ``builds``."""
+    mesa_dozen_artifact: Sha256Digest | Literal[""] = ""
+    """Digest of the one artifact to install, or the youngest of that build in the store."""
+    mesa_dozen_install: Literal["auto", "required", "absent"] = "auto"
+    """auto: install it where the store has it; required: fail where it has not; absent: take it away."""
+    mesa_dozen_offer: Literal["shell", "system"] = "shell"
+    """shell: for those who source its env.sh; system: the Vulkan loader lists it for everybody, beside its others."""
+    mesa_dozen_adapter: Annotated[str, Field(pattern=r"^[A-Za-z0-9 ._-]*$")] = "NVIDIA"
+    """Part of the name of the adapter to prefer (MESA_D3D12_DEFAULT_ADAPTER_NAME); empty: the driver's own choice."""
+    mesa_dozen_known_crashes: list[KnownCrash] = []
+
+    # ffmpeg
+    ffmpeg_build: Identifier
+    ffmpeg_artifact: Sha256Digest | Literal[""] = ""
+    ffmpeg_install: Literal["auto", "required", "absent"] = "auto"
+
     # named by the profiles, used by what is deployed on top of a node
     device_plugin_version: str
     vllm_version: str
@@ -144,6 +172,11 @@ class Settings(Strict):
                 f"container_toolkit_version {self.container_toolkit_version} is not in the table of pins ({known});"
                 " add a row for it under container_toolkit_versions"
             )
+        check_sources(self.builds, self.build_sources)
+        for name, artifact in (("mesa_dozen_build", "mesa-dozen"), ("ffmpeg_build", "ffmpeg")):
+            if getattr(self, name) not in self.builds or self.builds[getattr(self, name)].artifact != artifact:
+                known = ", ".join(key for key, build in self.builds.items() if build.artifact == artifact)
+                raise ValueError(f"{name}: there is no build {getattr(self, name)!r} of {artifact} (known: {known})")
         roles = [image.role for image in self.cuda_images]
         if doubled := {role for role in roles if roles.count(role) > 1}:
             raise ValueError(f"cuda_images names the role {sorted(doubled)[0]} twice")
@@ -203,6 +236,7 @@ def resolve(pins: Pins, pins_document: YamlDocument, site: YamlDocument) -> Sett
         "container_toolkit_key_url": pins.container_toolkit_repository.key_url,
         "container_toolkit_key_fingerprint": pins.container_toolkit_repository.key_fingerprint,
         "container_toolkit_versions": pins.model_dump(mode="json")["container_toolkit_versions"],
+        **as_data(load_builds(BUILDS_FILE)[0]),
         **pins.profiles[profile],
     }
     profile_document = YamlDocument(
@@ -211,18 +245,20 @@ def resolve(pins: Pins, pins_document: YamlDocument, site: YamlDocument) -> Sett
         {loc[2:]: line for loc, line in pins_document.lines.items() if loc[:2] == ("profiles", profile)},
     )
     validate(Settings, profile_document, base)
-    overrides = dict(site.data)
-    rows = overrides.pop("container_toolkit_versions", {})
-    if not isinstance(rows, dict):
-        raise DataError("container_toolkit_versions: must be a table", site.where(("container_toolkit_versions",)))
-    merged = {
-        **base,
-        **overrides,
-        "profile": profile,
-        "container_toolkit_versions": {**base["container_toolkit_versions"], **rows},
-    }
+    merged = {**base, **site.data, "profile": profile, **_merged_tables(base, site)}
     _check_wsl_keys(site)
     return validate(Settings, site, merged)
+
+
+def _merged_tables(base: dict[str, Any], site: YamlDocument) -> dict[str, Any]:
+    """The tables to which a site adds rows, or replaces some."""
+    tables = {}
+    for name in _TABLES:
+        rows = site.data.get(name, {})
+        if not isinstance(rows, dict):
+            raise DataError(f"{name}: must be a table", site.where((name,)))
+        tables[name] = {**base[name], **rows}
+    return tables
 
 
 def _check_wsl_keys(site: YamlDocument) -> None:

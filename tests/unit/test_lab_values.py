@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from wslgpu.lab import LabError, faults, host, image, network, persona, registry, root, state, sysctl
 from wslgpu.lab.cli import lab as lab_command
 from wslgpu.lab.faults import Fault, Faults
-from wslgpu.lab.state import LabState, NodeState, ProcessId
+from wslgpu.lab.state import LabState, NodeState
+from wslgpu.programs import ProcessId
 
 
 @pytest.fixture

@@ -86,13 +86,13 @@ def test_pieces_are_bounded_and_safe_to_show() -> None:
 
 
 LOG = (
-    'time=2026-11-21 level=error msg="pull failed" user=ludwig proxy=http://ludwig:hunter2@proxy.example:3128\n'
-    "tower containerd: dial tcp 192.168.7.9:443: no route to host; ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ludwig@tower\n"
-    "token: hf_abcdefghijklmnopqrstuvwxyz GPU-0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 /home/ludwig/models\n"
+    'time=2026-11-21 level=error msg="pull failed" user=linus proxy=http://linus:hunter2@proxy.example:3128\n'
+    "tower containerd: dial tcp 192.168.7.9:443: no route to host; ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ linus@tower\n"
+    "token: hf_abcdefghijklmnopqrstuvwxyz GPU-0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 /home/linus/models\n"
 )
-CONFIGURATION = "[user]\ndefault=ludwig\n[network]\nhostname=tower\n[boot]\nsystemd=true\n"
+CONFIGURATION = "[user]\ndefault=linus\n[network]\nhostname=tower\n[boot]\nsystemd=true\n"
 SECRETS = (
-    "ludwig",
+    "linus",
     "hunter2",
     "tower",
     "192.168.7.9",
@@ -107,9 +107,9 @@ def bundle() -> Bundle:
     identity = Identity(hostname="tower", machine_id="0123456789abcdef" * 2)
     document = healthy({"wsl.conf": {"text": CONFIGURATION}}, identity=identity)
     pieces = Pieces(
-        {"/etc/wsl.conf": CONFIGURATION}, {"journal of containerd": LOG}, ("tower", "ludwig", "root"), whole=True
+        {"/etc/wsl.conf": CONFIGURATION}, {"journal of containerd": LOG}, ("tower", "linus", "root"), whole=True
     )
-    target = Target("ssh://ludwig@tower", Kind.SSH, "tower", "ludwig")
+    target = Target("ssh://linus@tower", Kind.SSH, "tower", "linus")
     return make(Answer(target, document), pieces, Clock.now())
 
 
@@ -161,9 +161,9 @@ def test_the_archive_is_flat_and_plain(tmp_path: Path) -> None:
 
 
 def test_a_node_that_answers_garbage_still_gives_its_logs() -> None:
-    error = WslgpuError("the answer of ludwig on tower is no document", "ssh://ludwig@tower")
-    pieces = Pieces({}, {"failed units": "tower.service", "journal of docker": LOG}, ("tower", "ludwig"), whole=True)
-    made = make(Answer(Target("ssh://ludwig@tower", Kind.SSH, "tower"), error=error), pieces, Clock.now())
+    error = WslgpuError("the answer of linus on tower is no document", "ssh://linus@tower")
+    pieces = Pieces({}, {"failed units": "tower.service", "journal of docker": LOG}, ("tower", "linus"), whole=True)
+    made = make(Answer(Target("ssh://linus@tower", Kind.SSH, "tower"), error=error), pieces, Clock.now())
     text = made.as_json()
     assert json.loads(text)["observations"] is None
     assert "is no document" in text

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wslgpu.lab.state import write_atomically
+from wslgpu.host_files import write_atomically
 
 CONTROL = "faults.json"
 

@@ -18,13 +18,15 @@ from typing import Any
 import yaml
 
 from wslgpu.errors import ErrorClass
+from wslgpu.host_files import write_atomically
 from wslgpu.lab import host, network, persona, root, servers, state, sysctl
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.faults import Faults
 from wslgpu.lab.node import Node, remove_traces
 from wslgpu.lab.packages import Repository
 from wslgpu.lab.shell import run
-from wslgpu.lab.state import LabState, NodeState, ProcessId
+from wslgpu.lab.state import LabState, NodeState
+from wslgpu.programs import ProcessId
 
 Progress = Callable[[str], None]
 MAX_NODES = 50
@@ -268,8 +270,8 @@ def _make_keys(lab_state: LabState) -> None:
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", node.name, "-f", key])
         public = key.with_name(f"{node.name}.pub").read_text().split()
         lines.append(f"{node.address} {public[0]} {public[1]}\n")
-    state.write_atomically(directory / "known_hosts", "".join(lines))
-    state.write_atomically(directory / "ssh_config", _ssh_config(lab_state))
+    write_atomically(directory / "known_hosts", "".join(lines))
+    write_atomically(directory / "ssh_config", _ssh_config(lab_state))
 
 
 def _ssh_config(lab_state: LabState) -> str:
@@ -289,7 +291,7 @@ def _write_site(lab_state: LabState) -> None:
         **servers.site_data(lab_state),
     }
     text = f"# wslgpu lab {lab_state.name}: what this lab's nodes are provisioned from\n"
-    state.write_atomically(lab_state.directory / "site.yml", text + yaml.safe_dump(data, sort_keys=False))
+    write_atomically(lab_state.directory / "site.yml", text + yaml.safe_dump(data, sort_keys=False))
 
 
 def down(name: str, progress: Progress = silent) -> bool:

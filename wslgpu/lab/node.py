@@ -17,11 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wslgpu.errors import ErrorClass
+from wslgpu.host_files import write_atomically
 from wslgpu.lab import host, root, shape
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.persona import Persona
 from wslgpu.lab.shell import Result, detach, run
-from wslgpu.lab.state import LabState, NodeState, ProcessId, write_atomically
+from wslgpu.lab.state import LabState, NodeState
+from wslgpu.programs import ProcessId
 
 BOOT_TIMEOUT_S = 60.0
 CGROUP = "wslgpu-lab"

@@ -19,9 +19,9 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from wslgpu.errors import ErrorClass
+from wslgpu.host_files import write_atomically
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.shell import run
-from wslgpu.lab.state import write_atomically
 
 PATH = "libnvidia-container/stable/deb/amd64"
 KEY_PATH = "libnvidia-container/gpgkey"

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from wslgpu.errors import ErrorClass
+from wslgpu.host_files import locked
 from wslgpu.lab import image, root, state
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.places import cache_root
 from wslgpu.lab.shell import run
-from wslgpu.lab.state import locked
 
 PACKAGE = "docker-registry"
 RECIPE = 1

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wslgpu.errors import ErrorClass
+from wslgpu.host_files import locked
 from wslgpu.lab import host
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.places import cache_root
 from wslgpu.lab.shell import run
-from wslgpu.lab.state import locked
 
 RECIPE = 1  # raise it when install() changes what it makes
 MAX_AGE_S = 7 * 24 * 3600

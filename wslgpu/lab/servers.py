@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from wslgpu.errors import ErrorClass
+from wslgpu.host_files import locked
 from wslgpu.lab import packages, registry, root
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.places import cache_root
 from wslgpu.lab.shell import detach
-from wslgpu.lab.state import LabState, ProcessId, locked
+from wslgpu.lab.state import LabState
+from wslgpu.programs import ProcessId
 
 TOOLKIT_VERSIONS = ("1.18.1-1", "1.18.2-1", "1.19.0-1", "1.19.1-1", "1.20.0-1")
 PORTS = range(8080, 8180)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -13,33 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from wslgpu.errors import ErrorClass
+from wslgpu.host_files import locked, write_atomically
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.places import lab_root
+from wslgpu.programs import ProcessId
 
 SCHEMA = 1
 NAME_RULE = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-
-
-@dataclass(frozen=True)
-class ProcessId:
-    """A process that cannot be mistaken for a later one with the same number."""
-
-    pid: int
-    started: int
-
-    @classmethod
-    def of(cls, pid: int) -> ProcessId | None:
-        """The identity of a live process; None when there is none (a zombie is none)."""
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            return None
-        fields = stat.rpartition(")")[2].split()  # the name in brackets may hold spaces; see proc_pid_stat(5)
-        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
-
-    @property
-    def alive(self) -> bool:
-        return ProcessId.of(self.pid) == self
 
 
 @dataclass(frozen=True)
@@ -149,40 +127,6 @@ def names() -> list[str]:
     if not root.is_dir():
         return []
     return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and NAME_RULE.fullmatch(entry.name))
-
-
-def write_atomically(path: Path, text: str | bytes, mode: int = 0o644) -> None:
-    """Write under a temporary name and rename, so that no reader sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    data = text.encode() if isinstance(text, str) else text
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as handle:
-        os.fchmod(handle.fileno(), mode)
-        handle.write(data)
-    temporary.replace(path)
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on ``path``; the kernel frees it when this process dies, however it dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_still(path, descriptor):
-                yield
-                return
-        finally:
-            os.close(descriptor)
-
-
-def _is_still(path: Path, descriptor: int) -> bool:
-    """Whoever held the lock before may have deleted its file: then the lock that we got is nobody's."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ import contextlib
 import json
 from pathlib import Path
 
+from wslgpu.host_files import write_atomically
 from wslgpu.lab.places import lab_root
-from wslgpu.lab.state import write_atomically
 
 PROC = Path("/proc/sys")
 AT_LEAST = {"net/ipv4/ip_forward": 1, "fs/inotify/max_user_instances": 4096}
