@@ -16,10 +16,10 @@ def _hosts() -> list[tuple[str, dict[str, Any]]]:
         lab = Lab.load(os.environ.get("WSLGPU_LAB", "default"))
         site = site_overrides(lab.site_file)
     except WslgpuError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"wslgpu: {error}\n")
         raise SystemExit(2) from None
     except OSError as error:
-        sys.stderr.write(f"{error}: the lab is not complete; wslgpu lab down, then up again\n")
+        sys.stderr.write(f"wslgpu: {error}: the lab is not complete; wslgpu lab down, then up again\n")
         raise SystemExit(2) from None
     return [
         (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,18 @@ def write_atomically(path: Path, text: str | bytes, mode: int = 0o644) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def sha256_of_file(path: Path) -> str:
+    """The sha256 of a file's bytes in hexadecimal; the file is read in pieces.
+
+    :raises OSError: it cannot be read
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while piece := handle.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -39,8 +39,10 @@ def resolved_hosts(inventory: Path, environment: tuple[tuple[str, str], ...] = (
         command, cwd=PROJECT_ROOT, env=environment_now, capture_output=True, text=True, check=False, timeout=60
     )
     if done.returncode != 0:
-        said = next((line for line in done.stderr.splitlines() if line.startswith("wslgpu:")), "")
-        said = said.removeprefix("wslgpu: ") or (done.stderr.strip().splitlines() or ["pyinfra said nothing"])[-1]
+        ours = next((line for line in done.stderr.splitlines() if line.startswith("wslgpu:")), "")
+        if ours:  # it says where, and what to do
+            raise UsageError(ours.removeprefix("wslgpu: "))
+        said = (done.stderr.strip().splitlines() or ["pyinfra said nothing"])[-1]
         raise UsageError(said, str(inventory), "Mend that, and see what pyinfra makes of it: wslgpu inventory list")
     return parse_inventory(done.stdout)
 

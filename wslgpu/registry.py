@@ -6,10 +6,13 @@ Source: opencontainers/distribution-spec (pulling manifests), distribution/distr
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
 import re
 import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -26,7 +29,8 @@ ACCEPT = ", ".join(
 )
 SIZE_LIMIT_BYTES = 4 << 20
 TRIES = 4
-_BUSY = (408, 429, 500, 502, 503, 504)
+BUSY = (408, 429, 500, 502, 503, 504)
+"""Answers that may be another one a little later."""
 
 
 class RegistryError(WslgpuError):
@@ -93,7 +97,7 @@ def _get(session: requests.Session, url: str, deadline: float) -> requests.Respo
             answer = _request(session, url, headers, deadline)
         if answer.status_code == 200:
             return answer
-        if answer.status_code not in _BUSY:
+        if answer.status_code not in BUSY:
             raise RegistryError(
                 f"the registry answered {answer.status_code}", url, "Check repository and tag.", ErrorClass.PLATFORM
             )
@@ -111,8 +115,12 @@ def _get(session: requests.Session, url: str, deadline: float) -> requests.Respo
 
 
 def retry_after(header: str, attempt: int) -> int:
-    """Seconds to wait before the next try: as the registry says, else 1, 2, 4."""
-    return int(header) if header.isdigit() else 1 << (attempt - 1)
+    """Seconds to wait before the next try: as the server says, in seconds or as a date (RFC 9110), else 1, 2, 4."""
+    if header.isdecimal():
+        return int(header)
+    with contextlib.suppress(ValueError):
+        return max(0, math.ceil(parsedate_to_datetime(header).timestamp() - time.time()))
+    return 1 << (attempt - 1)
 
 
 def _request(session: requests.Session, url: str, headers: Mapping[str, str], deadline: float) -> requests.Response:
@@ -135,14 +143,14 @@ def _request(session: requests.Session, url: str, headers: Mapping[str, str], de
         answer._content = bytes(body)
     except requests.exceptions.SSLError as error:
         raise RegistryError(
-            f"the TLS connection cannot be trusted ({_reason(error)})",
+            f"the TLS connection cannot be trusted ({connection_reason(error)})",
             url,
             "Behind a proxy that opens TLS, name the company's CA as ca_file in site.yml.",
             ErrorClass.INTEGRITY,
         ) from error
     except requests.exceptions.RequestException as error:
         raise RegistryError(
-            f"cannot be reached ({_reason(error)})",
+            f"cannot be reached ({connection_reason(error)})",
             url,
             "Check the connection, DNS and the proxy.",
             ErrorClass.NETWORK,
@@ -151,12 +159,13 @@ def _request(session: requests.Session, url: str, headers: Mapping[str, str], de
     return answer
 
 
-def _reason(error: Exception) -> str:
+def connection_reason(error: Exception) -> str:
     """The innermost words of an exception: no addresses of a proxy, which may hold a password."""
     text = re.sub(r"\S+://\S+", "", str(error))
     if "resolve" in text or "Name or service" in text or "name resolution" in text:
         return "DNS gives no address"
-    for words in ("Connection refused", "timed out", "certificate verify failed", "Proxy", "Network is unreachable"):
+    known = ("Connection refused", "Connection reset", "Connection aborted", "timed out", "certificate verify failed")
+    for words in (*known, "Proxy", "Network is unreachable"):
         if words in text:
             return words
     return type(error).__name__

@@ -7,10 +7,11 @@ years. Sources: microsoft/WSL ``src/linux/init/WslDistributionConfig.cpp`` (wsl.
 
 from __future__ import annotations
 
-import difflib
 import enum
 import re
 from collections.abc import Mapping
+
+from wslgpu.names import alike
 
 Scalar = bool | int | str
 
@@ -114,9 +115,7 @@ _PATTERNS = {
 
 def nearest(word: str, known: list[str]) -> str:
     """The known word that a typo most likely meant, or an empty string."""
-    lowered = {k.lower(): k for k in known}
-    close = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
-    return lowered[close[0]] if close else ""
+    return next(iter(alike(word, known, 1)), "")
 
 
 def find_key(section: str, key: str, table: Mapping[str, Mapping[str, Kind]]) -> tuple[str, str] | None:

@@ -37,9 +37,15 @@ class YamlDocument:
 
     def where(self, loc: tuple[_LocPart, ...] = ()) -> str:
         """``file:line`` of the deepest known part of a path."""
-        while loc and loc not in self.lines:
-            loc = loc[:-1]
-        return f"{self.path}:{self.lines.get(loc, 1)}"
+        return f"{self.path}:{self.lines.get(self.known(loc), 1)}"
+
+    def known(self, loc: tuple[_LocPart, ...]) -> tuple[_LocPart, ...]:
+        """The parts of a path that the file has; pydantic's names of alternatives are left out on the way down."""
+        found: tuple[_LocPart, ...] = ()
+        for part in loc:
+            if (*found, part) in self.lines:
+                found = (*found, part)
+        return found
 
 
 def load_yaml(path: Path) -> YamlDocument:
@@ -132,10 +138,11 @@ def data_error(error: ValidationError, document: YamlDocument) -> DataError:
     # a key that is missing has no line of its own; what stands there and is wrong is named first
     # a list is called too short besides when its only item is wrong; the item says more
     problems = [e for e in error.errors() if e["type"] != "too_short" or not _has_below(e["loc"], error)]
-    problems.sort(key=lambda e: (e["type"] == "missing", document.lines.get(_known(e["loc"], document), 0)))
+    problems.sort(key=lambda e: (e["type"] == "missing", document.lines.get(document.known(e["loc"]), 0)))
     first = problems[0]
     loc = tuple(first["loc"])
-    key = ".".join(str(part) for part in loc) or "the document"
+    named = (*document.known(loc[:-1]), loc[-1]) if loc and first["type"] == "missing" else document.known(loc) or loc
+    key = ".".join(str(part) for part in named) or "the document"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = "is not a key that wslgpu knows"
@@ -145,9 +152,3 @@ def data_error(error: ValidationError, document: YamlDocument) -> DataError:
 
 def _has_below(loc: tuple[_LocPart, ...], error: ValidationError) -> bool:
     return any(len(e["loc"]) > len(loc) and e["loc"][: len(loc)] == loc for e in error.errors())
-
-
-def _known(loc: tuple[_LocPart, ...], document: YamlDocument) -> tuple[_LocPart, ...]:
-    while loc and loc not in document.lines:
-        loc = loc[:-1]
-    return loc

@@ -142,7 +142,7 @@ def test_down_after_kill_9(new_lab: LabFactory, what: str) -> None:
         "server": lab.state.processes[0][1].pid,
     }[what]
     os.kill(victim, signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while lab.healthy and what != "supervisor" and time.monotonic() < deadline:
         time.sleep(0.05)
     if what != "supervisor":
@@ -250,11 +250,11 @@ def test_clock_of_the_host_cannot_be_set(lab: Lab) -> None:
 def test_ssh_commands_can_be_counted(lab: Lab) -> None:
     node = lab.node()
     # by name, not by unit: the journal may not learn the unit of a process that has ended before it looks
-    count = "journalctl -t sshd -t sshd-session --no-pager | grep -c 'Starting session'"
+    count = "journalctl -t sshd -t sshd-session --no-pager | grep -c 'Starting session' || :"
     before = int(node.nsenter(count).stdout)
     for _ in range(3):
         assert node.run("true").ok
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while int(node.nsenter(count).stdout) < before + 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert int(node.nsenter(count).stdout) == before + 3

@@ -80,6 +80,8 @@ def test_a_degraded_host_is_done_unless_strict() -> None:
     assert (host.notes, host.degraded) == (("nothing is to be fetched",), ("degraded: a unit failed",))
     assert ApplyResult((host,)).exit_code == 0
     assert ApplyResult((host,), strict=True).exit_code == 1
+    assert "degraded hosts count as failed (--strict)" in summary(ApplyResult((host,), strict=True))
+    assert "degraded hosts count as failed (--strict)" not in summary(ApplyResult((host,)))
     assert "  degraded: a unit failed" in summary(ApplyResult((host,)))
 
 

@@ -78,6 +78,18 @@ def test_names_that_could_leave_the_directory_are_refused(name: str) -> None:
     assert caught.value.exit_code == 2
 
 
+def test_scenarios_are_listed_with_what_they_imitate() -> None:
+    found = {
+        row["name"]: row["imitates"]
+        for row in json.loads(CliRunner().invoke(lab_command, ["drivers", "--json"]).output)
+    }
+    assert found["one-gpu"] == "a healthy WSL2 node"
+    # what no persona can have is not offered
+    assert "bare-metal" not in found
+    refused = CliRunner().invoke(lab_command, ["up", "--driver", "one-gpus"])
+    assert (refused.exit_code, "Did you mean one-gpu" in refused.output) == (2, True), refused.output
+
+
 def test_state_survives_the_disk(places: Path) -> None:
     saved = lab_state(places).with_process("http", ProcessId(1, 2))
     saved.save()

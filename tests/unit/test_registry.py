@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from wslgpu.errors import DataError
 from wslgpu.registry import RegistryError, resolve_digest
+from wslgpu.registry import retry_after as wait_after
 from wslgpu.settings import load
 from wslgpu.site_digests import write_site_digests
 
@@ -133,3 +136,11 @@ def test_a_list_on_one_line_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         write_site_digests(site, {"docker.io/x/y:t": DIGEST})
     assert site.read_text() == text
+
+
+def test_how_long_a_server_asks_to_wait_16() -> None:
+    assert wait_after("12", 1) == 12
+    assert 50 < wait_after(formatdate(time.time() + 90, usegmt=True), 1) <= 90
+    assert wait_after(formatdate(0, usegmt=True), 1) == 0
+    waits = [wait_after(header, attempt) for attempt, header in enumerate(("", "soon", "-1", "\u00b2"), 1)]
+    assert waits == [1, 2, 4, 8]

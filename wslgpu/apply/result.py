@@ -64,6 +64,7 @@ class ApplyResult:
 
     :param error: what ended the run before or beside the hosts, such as wrong data
     :param dry: only what would change was worked out
+    :param command: what was called: apply or rollback
     """
 
     hosts: tuple[HostResult, ...]
@@ -71,6 +72,7 @@ class ApplyResult:
     dry: bool = False
     seconds: float = field(default=0.0, compare=False)
     strict: bool = False
+    command: str = "apply"
 
     @property
     def exit_code(self) -> int:
@@ -83,11 +85,11 @@ class ApplyResult:
         return worst_exit_code(codes) if codes else EXIT_CANNOT_JUDGE
 
     def as_json(self) -> dict[str, Any]:
-        """The JSON document of ``wslgpu apply --json``; ``schema`` changes when its shape does."""
+        """The JSON document of ``--json``; ``schema`` changes when its shape does."""
         return {
             "schema": 1,
             "tool": f"wslgpu {__version__}",
-            "command": "apply",
+            "command": self.command,
             "dry": self.dry,
             "seconds": round(self.seconds, 1),
             "hosts": {host.host: host.as_json() for host in self.hosts},

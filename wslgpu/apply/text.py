@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wslgpu.apply.result import ApplyResult, HostResult
 
@@ -29,9 +30,12 @@ def summary(result: ApplyResult) -> Iterator[str]:
                 yield f"    do: {error.next_step}"
     if result.error is not None:
         yield f"wslgpu: {result.error}"
+    if result.strict and result.exit_code and not replace(result, strict=False).exit_code:
+        yield "degraded hosts count as failed (--strict)"
     done = sum(1 for host in result.hosts if host.exit_code == 0)
+    reached = "are as the data says" if result.command == "apply" else "were rolled back"
     yield (
-        f"{done} of {len(result.hosts)} hosts are as the data says ({result.seconds:.1f} s)"
+        f"{done} of {len(result.hosts)} hosts {reached} ({result.seconds:.1f} s)"
         if not result.dry
         else (f"{len(result.hosts)} hosts looked at, nothing changed ({result.seconds:.1f} s)")
     )

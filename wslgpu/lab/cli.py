@@ -1,8 +1,7 @@
-"""`wslgpu lab`: up, list, ssh, exec, down."""
+"""`wslgpu lab`: up, list, drivers, ssh, exec, down."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shlex
@@ -20,6 +19,7 @@ from wslgpu.lab import host, persona, root, state
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.lab import Lab, LabSpec
 from wslgpu.lab.lab import down as take_down
+from wslgpu.names import did_you_mean
 from wslgpu.project import require_clone
 
 NAME = click.option("--name", default="default", show_default=True, help="Which lab.")
@@ -45,8 +45,8 @@ def _scenario(_context: click.Context, _option: click.Parameter, value: str | No
 
     if value in SCENARIOS:
         return value
-    near = difflib.get_close_matches(value, list(SCENARIOS), n=3) or list(SCENARIOS)
-    raise click.BadParameter(f"no driver scenario is called {value!r}. There is, for one: {', '.join(near)}")
+    meant = did_you_mean(value, SCENARIOS)
+    raise click.BadParameter(f"no driver scenario is called {value!r}. {meant}`wslgpu lab drivers` lists them all.")
 
 
 def _scenarios(_context: click.Context, _option: click.Parameter, start: str) -> list[CompletionItem]:
@@ -82,7 +82,7 @@ def lab() -> None:
     metavar="SCENARIO",
     callback=_scenario,
     shell_complete=_scenarios,
-    help="What the stand-in driver answers: a scenario such as pinned-limit-512m.  [default: the persona's]",
+    help="What the stand-in driver answers: pinned-limit-512m or another of `lab drivers`.  [default: the persona's]",
 )
 @click.option(
     "--base", type=click.Choice(root.BASES), default="trixie", show_default=True, help="Debian release of the nodes."
@@ -212,6 +212,20 @@ def list_labs(as_json: bool) -> None:
         click.echo(f"{entry['name']:16} {entry.get('persona', '?'):24} {health}")
         for node in entry["nodes"]:
             click.echo(f"  {node['name']:14} {node['address']:24} {'running' if node['running'] else 'stopped'}")
+
+
+@lab.command()
+@JSON
+def drivers(as_json: bool) -> None:
+    """List what the stand-in driver can be made to answer: scenarios for `lab up --driver`."""
+    from wslgpu.lab.stand_ins.scenarios import SCENARIOS
+
+    wsl2 = {name: entry.imitates for name, entry in SCENARIOS.items() if entry.platform == "wsl2"}
+    if as_json:
+        click.echo(json.dumps([{"name": name, "imitates": imitates} for name, imitates in wsl2.items()]))
+        return
+    for name, imitates in wsl2.items():
+        click.echo(f"{name:28} {imitates}")
 
 
 @lab.command(context_settings={"ignore_unknown_options": True})

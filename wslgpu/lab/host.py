@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from wslgpu.debian_root import KEYRING
 from wslgpu.errors import ErrorClass
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.shell import run
@@ -23,8 +24,6 @@ PROGRAMS = {
     "nsenter": "util-linux",
     "gcc": "gcc",  # the driver's stand-ins are compiled
 }
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-CUSTOM_CAS = Path("/usr/local/share/ca-certificates")
 
 
 def require_root() -> None:
@@ -132,8 +131,3 @@ def apt_proxy() -> str:
     dump = run(["apt-config", "dump"], check=False).stdout
     wanted = ("acquire::http::proxy", "acquire::https::proxy")
     return "".join(f"{line}\n" for line in dump.splitlines() if line.lower().startswith(wanted) and '""' not in line)
-
-
-def custom_cas() -> list[Path]:
-    """Certificates that this machine's owner added, which nodes need behind the same proxy."""
-    return sorted(CUSTOM_CAS.glob("*.crt")) if CUSTOM_CAS.is_dir() else []

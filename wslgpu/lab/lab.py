@@ -22,10 +22,11 @@ from wslgpu.host_files import write_atomically
 from wslgpu.lab import host, network, persona, root, servers, state, sysctl
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.faults import Faults
-from wslgpu.lab.node import Node, remove_traces
+from wslgpu.lab.node import Node
 from wslgpu.lab.packages import Repository
 from wslgpu.lab.shell import run
 from wslgpu.lab.state import LabState, NodeState
+from wslgpu.lab.traces import remove_traces
 from wslgpu.programs import ProcessId
 
 Progress = Callable[[str], None]

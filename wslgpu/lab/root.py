@@ -1,23 +1,21 @@
 """Root filesystems that nodes are copied from: made once by mmdebstrap, kept under a key of their inputs.
 
-A directory with its final name is whole: it is made under another name and renamed at the end. Archives move,
-so one that is older than a week is made anew; nodes copied from it are not affected.
+Archives move, so one that is older than a week is made anew; nodes copied from it are not affected. How they are kept:
+:mod:`wslgpu.debian_root`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from wslgpu.debian_root import Shelf, custom_cas
+from wslgpu.debian_root import remove as remove
 from wslgpu.errors import ErrorClass
-from wslgpu.host_files import locked
-from wslgpu.lab import host
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.places import cache_root
 from wslgpu.lab.shell import run
@@ -59,7 +57,7 @@ class RootSpec:
         return KINDS[self.kind]
 
     def key(self) -> str:
-        cas = [hashlib.sha256(path.read_bytes()).hexdigest() for path in host.custom_cas()]
+        cas = [hashlib.sha256(path.read_bytes()).hexdigest() for path in custom_cas()]
         inputs = {"recipe": RECIPE, "base": self.base, "packages": self.packages, "sshd": SSHD, "cas": cas}
         return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -69,13 +67,13 @@ class RootSpec:
         return f"{self.base}-{self.kind}-{self.key()}."
 
 
+def _shelf(spec: RootSpec) -> Shelf:
+    return Shelf(cache_root() / "roots", spec.prefix, MAX_AGE_S)
+
+
 def newest(spec: RootSpec, now: float | None = None) -> Path | None:
     """The youngest whole root of ``spec``, if there is one that is not too old."""
-    places = sorted((cache_root() / "roots").glob(f"{spec.prefix}*"))
-    if not places:
-        return None
-    made = float(places[-1].name.removeprefix(spec.prefix))
-    return places[-1] if (time.time() if now is None else now) - made < MAX_AGE_S else None
+    return _shelf(spec).newest(now)
 
 
 def ensure(spec: RootSpec, progress: Callable[[str], None]) -> Path:
@@ -87,34 +85,17 @@ def ensure(spec: RootSpec, progress: Callable[[str], None]) -> Path:
             next_step=f"one of {', '.join(BASES)}",
             error_class=ErrorClass.USAGE,
         )
-    folder = cache_root() / "roots"
-    with locked(folder / f".{spec.prefix}lock"):
-        place = newest(spec)
-        if place is not None:
-            return place
+
+    def make(new: Path) -> None:
         progress(f"making a Debian {spec.base} root ({spec.kind}) with mmdebstrap: half a minute, once a week")
-        for left in folder.glob(f".{spec.prefix}new-*"):
-            remove(left)
-        new = folder / f".{spec.prefix}new-{os.getpid()}"
-        try:
-            _make(spec, new)
-            place = folder / f"{spec.prefix}{int(time.time())}"
-            new.rename(place)
-        finally:
-            remove(new)
-        _prune(folder, keep=place)
-    return place
+        _make(spec, new)
+
+    return _shelf(spec).ensure(make, in_use=_has_nodes)
 
 
-def _prune(folder: Path, keep: Path) -> None:
-    """Delete roots that are too old, unless a node still stands on one."""
-    mounts = Path("/proc/self/mounts").read_text()
-    for entry in folder.iterdir():
-        made = entry.name.rpartition(".")[2]
-        if entry.name.startswith(".") or not made.isdigit() or entry == keep or f"{entry}/" in mounts:
-            continue
-        if time.time() - int(made) > MAX_AGE_S:
-            remove(entry)
+def _has_nodes(place: Path) -> bool:
+    """Whether a node stands on a root; only a mount tells."""
+    return f"{place}/" in Path("/proc/self/mounts").read_text()
 
 
 def _make(spec: RootSpec, new: Path) -> None:
@@ -130,7 +111,7 @@ def install(spec: RootSpec, root: Path) -> None:
     (root / "etc/ssh/sshd_config.d/00-lab.conf").write_text(SSHD)
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
-    cas = host.custom_cas()
+    cas = custom_cas()
     if cas:
         target = root / "usr/local/share/ca-certificates"
         target.mkdir(parents=True, exist_ok=True)
@@ -143,14 +124,6 @@ def install(spec: RootSpec, root: Path) -> None:
         sudoers.write_text("lab ALL=(ALL) NOPASSWD: ALL\n")
         sudoers.chmod(0o440)
     (root / "etc/machine-id").unlink(missing_ok=True)
-
-
-def remove(path: Path) -> None:
-    """Delete a tree that may not exist; a file that cannot be deleted is an error."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def copy(source: Path, node: Path) -> None:

@@ -103,12 +103,12 @@ def load(name: str) -> LabState:
         body: dict[str, Any] = json.loads(path.read_text())
         return _state(body, directory)
     except FileNotFoundError:
-        what = f"there is no lab {name!r}"
-        next_step = f"wslgpu lab up --name {name}"
+        what, where = f"there is no lab {name!r}", ""
+        next_step = f"Make it: wslgpu lab up --name {name}"
     except (OSError, ValueError, KeyError, TypeError) as error:
-        what = f"lab.json cannot be read: {error}"
+        what, where = f"lab.json cannot be read: {error}", str(path)
         next_step = f"wslgpu lab down --name {name}, then up again"
-    raise LabError(what=what, where=str(path), next_step=next_step, error_class=ErrorClass.USAGE)
+    raise LabError(what=what, where=where, next_step=next_step, error_class=ErrorClass.USAGE)
 
 
 def _state(body: dict[str, Any], directory: Path) -> LabState:

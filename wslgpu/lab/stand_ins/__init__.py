@@ -13,7 +13,7 @@ module               stands in for                              because, and hel
                      in 1.18.1, 1.18.2, 1.19.1 and 1.20.0,      environment. Dependencies, units and scripts:
                      and nvidia-cdi-refresh                     NVIDIA's public packaging sources.
 ``node``             the programs in them: nvidia-ctk,          As above. Output: every nvidia-ctk capture, byte
-                     nvidia-cdi-hook, the container runtime     by byte (tests/unit/test_stand_ins.py).
+                     nvidia-cdi-hook, the container runtime     by byte (tests/unit/test_stand_in_toolkit.py).
 ``windows``          .wslconfig, wslinfo, wslpath               There is no Windows. wslinfo's answers: the
                                                                 public WSL sources. No captures.
 ===================  =========================================  ===============================================
