@@ -28,11 +28,11 @@ def observed(lab: Lab, tmp_path: Path, *words: str) -> dict[str, dict[str, objec
 def test_fault_40_a_probe_that_hangs_is_an_observation(lab: Lab, tmp_path: Path) -> None:
     node = lab.node()
     node.nsenter(f"mv {SMI} {SMI}.kept")
-    node.put(SMI, "#!/bin/sh\nexec sleep 600\n", 0o755)
+    node.put(SMI, "#!/bin/sh\nexec sleep 601\n", 0o755)
     try:
         seen = observed(lab, tmp_path)
         found = check(lab, "--require", "nvml.smi.runs")
-        assert "sleep" not in node.nsenter("ps -eo args").stdout
+        assert "sleep 601" not in node.nsenter("ps -eo args").stdout
     finally:
         node.nsenter(f"mv -f {SMI}.kept {SMI}")
     assert seen["smi.run"]["status"] == "hang", seen["smi.run"]

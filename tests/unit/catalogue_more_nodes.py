@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.unit.catalogue_nodes import BARE_METAL, GB, STORE, WSL2_PAIR, WSL2_QUICK, WSL2_STANDARD, refused
+from tests.healthy_gpu import GIB, STORE
+from tests.unit.catalogue_nodes import BARE_METAL, WSL2_PAIR, WSL2_QUICK, WSL2_STANDARD, refused
 from wslgpu.probe.registry import observation_kinds
 from wslgpu.verdict.shape import Shape, shape_of
 
@@ -77,7 +78,7 @@ RADEON: dict[str, Any] = {
     "rocm.packages": {"packages": ["rocm-core"], "librocdxg": "/opt/rocm/lib/librocdxg.so", "distribution_runtime": []},
     "rocm.agents": {"exit": 0, "gfx": ["gfx1201"]},
 }
-RATE = {"bytes_per_s": 2.0e10, "bytes": GB}
+RATE = {"bytes_per_s": 2.0e10, "bytes": GIB}
 DISK = {**RATE, "filesystem": "ext4"}
 RICH: dict[str, Any] = {
     **WSL2_PAIR,
@@ -128,7 +129,7 @@ RICH: dict[str, Any] = {
     "rocm.packages": RADEON["rocm.packages"],
     "rocm.agents": RADEON["rocm.agents"],
     "bench.launch_latency": {"median_us": 12.0, "spread_us": 1.0, "runs": 1000},
-    "bench.device_allocatable": {"granted_bytes": 20 * GB, "free_bytes": 22 * GB},
+    "bench.device_allocatable": {"granted_bytes": 20 * GIB, "free_bytes": 22 * GIB},
     "bench.read_local": DISK,
     "bench.read_windows_drive": DISK,
     **{

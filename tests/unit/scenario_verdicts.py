@@ -184,14 +184,14 @@ WSL2: dict[str, Row] = {
     "context-refused": Row(
         "cuda.context",
         {"cuda.context": BROKEN, "cuda.init": WORKS},
-        {**NO_PROGRAM, "ffmpeg": DEGRADED, "ffmpeg-container": DEGRADED},
+        NO_CUDA,
         ("cuda.no_failure",),
         {"cuda.kernel": "cuda.context", "cuda.graph": "cuda.context"},
     ),
     "context-spoilt": Row(
         "cuda.context",
         {"cuda.context": BROKEN},
-        {**NO_PROGRAM, "ffmpeg": DEGRADED, "ffmpeg-container": DEGRADED},
+        NO_CUDA,
         ("cuda.no_failure",),
     ),
     **{name: failing_test("cuda.kernel") for name in ("kernel-fails", "kernel-wrong", "kernel-refused")},

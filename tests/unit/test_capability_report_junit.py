@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.unit import capability_samples as samples
 from wslgpu.report.capabilities import as_junit
-from wslgpu.verdict.model import State
+from wslgpu.verdict.model import State, Verdict, WorkloadJudgement, WorkloadReason
 
 ROOT = ET.fromstring(as_junit(samples.judgement()))  # noqa: S314 - our own document
 
@@ -53,8 +54,8 @@ def test_the_counts_of_a_suite_are_those_of_its_cases(name: str) -> None:
         ("cuda.pinned.budget", "passed", ""),
         ("cuda.ipc.legacy", "passed", ""),
         ("nvml.power_limit", "passed", ""),
-        ("container.cdi.codec_libraries", "failure", "broken here: no codec library is mounted"),
-        ("wsl.swap", "failure", "broken here: swap is off"),
+        ("container.cdi.codec_libraries", "failure", "broken here: Codec libraries in containers (container."),
+        ("wsl.swap", "failure", "broken here: The capability wsl.swap (wsl.swap: swap is off)"),
         ("container.ffmpeg", "skipped", "blocked by container.cdi.codec_libraries"),
         ("cuda.checkpoint.state", "skipped", "not tested: needs --level standard"),
         ("rocm.agents", "skipped", "does not apply: no AMD GPU is here"),
@@ -78,7 +79,7 @@ def test_a_waived_capability_is_no_failure() -> None:
     root = ET.fromstring(as_junit(samples.judgement(type(node)("n", capabilities=(waived,)))))  # noqa: S314
     skipped = root.find(".//skipped")
     assert skipped is not None
-    assert skipped.attrib["message"] == "waived: swap is off"
+    assert skipped.attrib["message"] == "waived: The capability wsl.swap (wsl.swap: swap is off)"
 
 
 def test_a_node_that_was_not_probed_is_an_error() -> None:
@@ -91,7 +92,7 @@ def test_a_required_no_go_fails_and_the_reason_stands_in_its_message() -> None:
     of = "gpu-01.example workloads"
     assert outcome(case("ffmpeg-container", of)) == (
         "failure",
-        "NO-GO: container.cdi.codec_libraries (broken here): FFmpeg finds no encoder",
+        "NO-GO: FFmpeg finds no encoder (container.cdi.codec_libraries: broken here)",
     )
     assert outcome(case("vllm-single", of)) == ("passed", "")
     assert outcome(case("criugpu", of))[0] == "skipped"
@@ -113,3 +114,18 @@ def test_evidence_and_remedy_stand_in_the_text() -> None:
 def test_findings_are_cases() -> None:
     assert outcome(case("duplicate.machine_id", "findings"))[0] == "failure"
     assert outcome(case("clock.skew", "findings")) == ("passed", "")
+
+
+def test_a_reason_begins_with_what_is_missing() -> None:
+    """Also where its cause is a case of its own: a CI shows one message at a time."""
+    node = samples.without_gpu()
+    cause = node.causes[0]
+    reason = WorkloadReason(cause.id, cause.state, f"{cause.reason}; needed for: this, that")
+    work = WorkloadJudgement("w", "Work", Verdict.NO_GO, True, (reason,))
+    root = ET.fromstring(as_junit(samples.judgement(replace(node, workloads=(work,)), findings=())))  # noqa: S314
+    messages = [item.attrib["message"] for item in root.iter("failure")]
+    assert messages == [
+        "broken here: The NVIDIA driver loads (cuda.driver.loads: libcuda.so.1 is not there)",
+        "NO-GO: broken here: The NVIDIA driver loads (cuda.driver.loads: libcuda.so.1 is not there; "
+        "needed for: this, that)",
+    ]

@@ -65,7 +65,7 @@ def test_folds_are_closed_and_hold_lists() -> None:
 def test_causes_verdicts_and_what_was_not_tested_are_there() -> None:
     for wanted in (
         "lab, stand-in driver",
-        "broken here: cuda.driver.loads: libcuda.so.1 is not there (blocks 40 more capabilities)",
+        "broken here: The NVIDIA driver loads (cuda.driver.loads: libcuda.so.1 is not there); blocks 40 more",
         "cuda.library is null (ldconfig -p | grep libcuda)",
         "gpu-01.example, WSL2 cannot: 2",
         "gpu-01.example, not tested: 5",

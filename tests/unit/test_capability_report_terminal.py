@@ -49,7 +49,7 @@ def test_nothing_is_lost_on_a_narrow_screen(width: int) -> None:
         "gpu-01.example [lab, stand-in driver]",
         "WSL2, gpu NVIDIA <script>alert(1)</script> RTX 4070, driver 581.80, wsl 2.6.1, toolkit 1.18.0",
         "level quick",
-        "broken here cuda.driver.loads: libcuda.so.1 is not there; blocks 40 more capabilities",
+        "broken here The NVIDIA driver loads (cuda.driver.loads: libcuda.so.1 is not there); blocks 40 more",
         "ldconfig -p | grep libcuda: null",
         "-> Install the NVIDIA driver on Windows, then run `wsl --shutdown`.",
         "GO llama.cpp with CUDA",
@@ -71,7 +71,7 @@ def test_nothing_is_lost_on_a_narrow_screen(width: int) -> None:
 
 
 def test_one_missing_driver_is_one_line() -> None:
-    assert TEXT.count("libcuda.so.1 is not there") == 1
+    assert flat(TEXT).count("libcuda.so.1 is not there") == 1
     assert "cuda.thing.number" not in TEXT
 
 
@@ -82,7 +82,7 @@ def test_a_workload_does_not_say_again_why_its_cause_is_broken() -> None:
     work = WorkloadJudgement("w", "Work", Verdict.NO_GO, True, (reason,))
     text = shown(samples.judgement(replace(node, workloads=(work,)), findings=()))
     assert f"NO-GO      Work: broken here: {cause.title} (cuda.driver.loads)\n" in text
-    assert text.count(cause.reason) == 1
+    assert flat(text).count(cause.reason) == 1
 
 
 def test_a_workload_says_what_is_missing_in_words_before_what_was_seen() -> None:
@@ -129,3 +129,17 @@ def test_no_escape_and_no_markup_of_a_node_is_obeyed() -> None:
 def test_a_real_node_has_no_mark() -> None:
     assert "lab" not in shown(samples.all_go())
     assert "All that is required can run (1 node; required workloads: 1 GO)." in shown(samples.all_go())
+
+
+def test_workloads_that_one_capability_decides_are_told_together() -> None:
+    node = samples.without_gpu()
+    cause = node.causes[0]
+    reason = WorkloadReason(cause.id, cause.state, f"{cause.reason}; needed for: this")
+    works = tuple(WorkloadJudgement(f"w{n}", f"Work {n}", Verdict.NO_GO, reasons=(reason,)) for n in range(3))
+    text = flat(shown(samples.judgement(replace(node, workloads=works), findings=())))
+    assert "NO-GO broken here: The NVIDIA driver loads (cuda.driver.loads): Work 0, Work 1, Work 2" in text
+    # two are told each, and so are all where everything was asked for
+    two = flat(shown(samples.judgement(replace(node, workloads=works[:2]), findings=())))
+    everything = flat(shown(samples.judgement(replace(node, workloads=works), findings=()), verbose=True))
+    for told in (two, everything):
+        assert "NO-GO Work 0: broken here: The NVIDIA driver loads (cuda.driver.loads) NO-GO Work 1: broken" in told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from wslgpu.catalogue.model import Platform
 from wslgpu.probe.document import Status
 from wslgpu.report.capabilities.text import VALUE_LIMIT_CHARACTERS, bounded, line, plain, shown
 from wslgpu.report.capabilities.words import evidence_value, headline, scope, state_words
-from wslgpu.verdict.model import Evidence, State
+from wslgpu.verdict.model import Evidence, State, Verdict
 
 
 @given(st.text(max_size=200), st.integers(min_value=30, max_value=60))
@@ -102,6 +103,10 @@ def test_the_three_things_have_their_words_and_no_two_states_share_one() -> None
 def test_the_outcome_says_what_the_exit_code_means() -> None:
     assert headline(samples.all_go()) == "All that is required can run"
     assert headline(samples.judgement()) == "Something that is required cannot run"
+    (good,) = samples.all_go().nodes
+    worse = replace(good, workloads=(replace(good.workloads[0], verdict=Verdict.DEGRADED, required=True),))
+    assert headline(samples.judgement(worse, findings=())) == "All that is required can run"
+    assert "is DEGRADED, which counts as failed" in headline(samples.judgement(worse, findings=(), strict=True))
     assert headline(samples.judgement(samples.unreachable(), findings=())).startswith("It could not be judged")
     assert headline(samples.judgement(interrupted=130)).startswith("Interrupted")
     assert headline(samples.judgement(samples.all_go().nodes[0])) == "Something fails"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.healthy_gpu import GIB
 from tests.unit.catalogue_judged import NODES, OTHERS, TODAY, judge, judged, state
 from tests.unit.catalogue_nodes import (
     BARE_METAL,
     CRASHED,
-    GB,
     NO_MEMORY,
     UNSUPPORTED,
     WSL2_STANDARD,
@@ -73,7 +73,7 @@ def test_cuda_releases_by_windows_driver(driver: str, cuda: int, states: list[St
 
 
 def test_no_pinned_memory_at_all_is_recorded() -> None:
-    budget = {"granted_bytes": 0, "step_bytes": GB >> 2, "tried_bytes": GB >> 2, "stopped_by": NO_MEMORY}
+    budget = {"granted_bytes": 0, "step_bytes": GIB >> 2, "tried_bytes": GIB >> 2, "stopped_by": NO_MEMORY}
     assert state(judge({**WSL2_STANDARD, "cuda.pinned.budget": budget}), "cuda.pinned.budget") is State.RECORDED
 
 

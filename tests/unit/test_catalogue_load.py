@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wslgpu.catalogue.load import load_catalogue
+from wslgpu.catalogue.model import Platform
 from wslgpu.errors import DataError
 
 ENTRY = """\
@@ -24,6 +25,14 @@ ENTRY = """\
 
 def entry(name: str, works: str = "{of: system.cpus, at_least: 1}", more: str = "", extra: str = "") -> str:
     return ENTRY.format(name=name, works=works, more=more) + extra
+
+
+OVERRIDE = """\
+overrides:
+  - capability: wsl.dxg
+    reason: no GPU in the lab
+    person: Ada
+"""
 
 
 def site(folder: Path, *entries: str, workloads: str = "", site_file: str = "") -> Path:
@@ -82,6 +91,9 @@ def test_a_digest_tells_any_change(tmp_path: Path) -> None:
         (entry("one").replace("https://example.org/one", "http://example.org"), 10, "https"),
         (entry("one").replace("2026-11-01", "autumn"), 10, "date"),
         (entry("one").replace("    title: A title\n", ""), 2, "title: Field required"),
+        (entry("one").replace("What to do.", "\n      wsl2: a\n      linx: b"), 10, "remedy.linx: is not a key"),
+        (entry("one").replace("What to do.", "\n      wsl2: a"), 8, "remedy.linux: Field required"),
+        (entry("one").replace("What to do.", "''"), 8, "remedy: String should have at least 1 character"),
     ],
 )
 def test_what_is_wrong_is_named_by_file_and_line(text: str, line: int, says: str, tmp_path: Path) -> None:
@@ -89,6 +101,19 @@ def test_what_is_wrong_is_named_by_file_and_line(text: str, line: int, says: str
         load_catalogue(site(tmp_path, text))
     assert caught.value.where == f"{tmp_path}/capabilities/ours.yml:{line}"
     assert says in caught.value.what
+
+
+def test_a_site_says_what_it_knows_better(tmp_path: Path) -> None:
+    source = "{url: https://example.org, date: 2026-11-01, what: w}"
+    row = f"{{platform: wsl2, expect: varies, confidence: low, sources: [{source}]}}"
+    text = f"{OVERRIDE}    remedy: {{wsl2: Call Ada, linux: Call Bob}}\n    expectations:\n      - {row}\n"
+    ours, theirs = load_catalogue(), load_catalogue(site(tmp_path, entry("one"), site_file=text))
+    before, after = ours.capabilities["wsl.dxg"], theirs.capabilities["wsl.dxg"]
+    assert (after.remedy_on(Platform.WSL2), after.remedy_on(Platform.LINUX)) == ("Call Ada", "Call Bob")
+    assert after.expectations[1:] == before.expectations
+    assert after.expectations[0].note == "at this site: no GPU in the lab (Ada)"
+    assert (after.works, after.sources) == (before.works, before.sources)
+    assert load_catalogue().capabilities["wsl.dxg"] == before
 
 
 def test_a_circle_is_named(tmp_path: Path) -> None:
@@ -110,6 +135,11 @@ def test_a_site_cannot_take_an_id_of_the_product(tmp_path: Path) -> None:
         ("waivers:\n  - {capability: no.such, reason: r, person: p, expires: 2027-01-01}\n", 2, "no capability"),
         ("waivers:\n  - {capability: wsl.dxg, reason: r, person: p}\n", 2, "expires: Field required"),
         ("waiver: []\n", 1, "is not a key that wslgpu knows"),
+        ("overrides:\n  - {capability: no.such, reason: r, person: p, remedy: x}\n", 2, "no capability"),
+        ("overrides:\n  - {capability: wsl.dxg, reason: r, person: p}\n", 2, "neither a remedy nor expectations"),
+        ("overrides:\n  - {capability: wsl.dxg, reason: r, remedy: x}\n", 2, "person: Field required"),
+        (OVERRIDE + "    remedy: x\n" + OVERRIDE.partition("\n")[2] + "    remedy: y\n", 6, "is overridden twice"),
+        (OVERRIDE + "    expectations: [{expect: works, confidence: low}]\n", 2, "without sources"),
     ],
 )
 def test_a_wrong_site_file(text: str, line: int, says: str, tmp_path: Path) -> None:

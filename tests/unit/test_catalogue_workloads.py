@@ -4,12 +4,10 @@ from typing import Any
 
 import pytest
 
+from tests.healthy_gpu import FOUND, GIB, OK
 from tests.unit.catalogue_judged import NODES, OTHERS, judge, judged, state, workload
 from tests.unit.catalogue_nodes import (
-    GB,
-    GOOD,
     NO_MEMORY,
-    OK,
     WSL2_PAIR,
     WSL2_STANDARD,
     refused,
@@ -119,7 +117,7 @@ def test_what_the_standard_workload_requires_is_decided_at_quick() -> None:
     [
         ({"cuda.kernel": {**OK, "correct": False}}, None),
         ({"cuda.kernel": refused(221, "CUDA_ERROR_JIT_COMPILER_NOT_FOUND")}, None),
-        ({"cuda.alloc": {**GOOD, "correct": False, "bytes": 16 << 20}}, None),
+        ({"cuda.alloc": {**FOUND, "correct": False, "bytes": 16 << 20}}, None),
         ({"cuda.context": refused(2, NO_MEMORY)}, None),
         ({"cuda.init": refused(100, "CUDA_ERROR_NO_DEVICE")}, None),
         ({}, {"cuda.context": "ended by signal 11"}),
@@ -141,9 +139,9 @@ def test_vllm_releases_that_die_at_start(version: str, there: bool) -> None:
     assert ("vllm.uva" in reasons) is not there
 
 
-@pytest.mark.parametrize(("granted", "stopped_by"), [(GB >> 1, NO_MEMORY), (4 * GB, "limit")])
+@pytest.mark.parametrize(("granted", "stopped_by"), [(GIB >> 1, NO_MEMORY), (4 * GIB, "limit")])
 def test_pinned_memory_limits_and_never_gates(granted: int, stopped_by: str) -> None:
-    budget = {"granted_bytes": granted, "step_bytes": GB >> 2, "tried_bytes": 4 * GB, "stopped_by": stopped_by}
+    budget = {"granted_bytes": granted, "step_bytes": GIB >> 2, "tried_bytes": 4 * GIB, "stopped_by": stopped_by}
     node = judge({**WSL2_STANDARD, "cuda.pinned.budget": budget})
     ample = stopped_by == "limit"
     assert state(node, "cuda.pinned.budget") is (State.WORKS if ample else State.LIMITED)
@@ -154,7 +152,7 @@ def test_pinned_memory_limits_and_never_gates(granted: int, stopped_by: str) -> 
 
 def test_small_shared_memory_degrades_tensor_parallelism_and_none_forbids_it() -> None:
     shm = {"filesystem": "tmpfs", "available_bytes": 0}
-    small = judge({**WSL2_PAIR, "system.dev_shm": {**shm, "size_bytes": GB}})
+    small = judge({**WSL2_PAIR, "system.dev_shm": {**shm, "size_bytes": GIB}})
     assert "nccl.transport.shm" in [row.capability for row in workload(small, "vllm-tensor-parallel").reasons]
     tiny = judge({**WSL2_PAIR, "system.dev_shm": {**shm, "size_bytes": 64 << 20}})
     assert workload(tiny, "vllm-tensor-parallel").verdict is NO_GO

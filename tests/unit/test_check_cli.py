@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -12,57 +11,19 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from tests.command_line import wslgpu
 from tests.observation_documents import healthy
 from wslgpu.check.comparing import difference_lines
-from wslgpu.cli import main
 from wslgpu.probe.document import parse
 from wslgpu.project import PROJECT_ROOT
 from wslgpu.report.capabilities import from_json
 from wslgpu.verdict.model import Judgement, NodeJudgement
-
-
-def wslgpu(*words: str | Path, cwd: Path = PROJECT_ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What the command prints and ends with; in a process of its own only where the environment is another."""
-    arguments = [str(word) for word in words]
-    done = in_a_process(arguments, cwd, environment) if environment else in_this_process(arguments, cwd)
-    assert "Traceback" not in done.stderr
-    assert "wslgpu itself failed" not in done.stderr, done.stderr
-    return done
-
-
-def in_a_process(words: list[str], cwd: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "wslgpu.cli", *words],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), **environment},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
-
-
-def in_this_process(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The same entry point without Python's start and the catalogue's reading each time."""
-    out, err = io.StringIO(), io.StringIO()
-    before, argv = Path.cwd(), sys.argv
-    os.chdir(cwd)
-    sys.argv = ["wslgpu", *words]
-    try:
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
-            main()
-    finally:
-        sys.argv = argv
-        os.chdir(before)
-    assert isinstance(end.value.code, int)
-    return subprocess.CompletedProcess(words, end.value.code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -202,6 +163,17 @@ def test_a_probe_prints_a_document() -> None:
     assert done.returncode == 0
     assert document.redacted
     assert document.get("system.kernel").value["release"] == os.uname().release
+
+
+def test_one_target_is_one_of_an_inventory_too(tmp_path: Path) -> None:
+    inventory = tmp_path / "two.py"
+    inventory.write_text('nodes = [("one", {"ssh_hostname": "127.0.0.1", "ssh_port": 1}), ("two", {})]\n')
+    several = wslgpu("probe", "--inventory", inventory)
+    assert (several.returncode, several.stdout) == (2, "")
+    assert "this asks one target, not 2: one, two. Name one with --limit." in several.stderr
+    one = wslgpu("support", "-o", tmp_path / "x.json", "--inventory", inventory, "--limit", "one")
+    assert one.returncode == 2
+    assert "one: cannot be reached" in one.stderr
 
 
 def test_a_probe_that_reaches_nobody_says_so() -> None:
@@ -358,6 +330,7 @@ def test_the_catalogue_is_listed() -> None:
 
 
 def test_stale_entries_are_listed() -> None:
+    assert "entries have no source of" in wslgpu("catalogue", "stale").stderr
     assert wslgpu("catalogue", "stale", "--before", "1990-01-01").stdout == ""
     everything = json.loads(wslgpu("catalogue", "stale", "--before", "2100-01-01", "--json").stdout)["entries"]
     days = [row["newest"] for row in everything]
@@ -374,17 +347,17 @@ def test_schemas_are_schemas(which: str) -> None:
 
 
 def test_neither_pyinfra_nor_pytest_is_loaded() -> None:
+    commands = (["explain", "cuda.init"], ["catalogue", "list"], ["probe"], ["check"])
     program = (
-        "import sys; from wslgpu.cli import cli; sys.argv = ['wslgpu'];"
-        " code = cli.main(sys.argv[1:] + {words!r}, standalone_mode=False);"
-        " heavy = {{'pyinfra', 'gevent', 'pytest', '_pytest', 'testinfra', 'paramiko', 'requests'}};"
-        " print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+        "import sys; from wslgpu.cli import cli\n"
+        "heavy = {'pyinfra', 'gevent', 'pytest', '_pytest', 'testinfra', 'paramiko', 'requests'}\n"
+        f"for words in {commands!r}:\n"
+        "    cli.main(words, standalone_mode=False)\n"
+        "    print(words, sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
-    for words in (["check"], ["probe"], ["explain", "cuda.init"], ["catalogue", "list"]):
-        done = subprocess.run(
-            [sys.executable, "-c", program.format(words=words)], capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.stderr.splitlines()[-1] == "[]", done.stderr
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    said = [line for line in done.stderr.splitlines() if line.startswith("[")]
+    assert said == [f"{words} []" for words in commands], done.stderr
 
 
 def test_no_root_no_clone_and_no_c_locale_are_needed_to_read_a_path(good: Path, tmp_path: Path) -> None:

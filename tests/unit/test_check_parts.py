@@ -14,7 +14,6 @@ from wslgpu.catalogue.load import load_catalogue
 from wslgpu.check.files import file_names, write_whole
 from wslgpu.check.json_parts import json_parts
 from wslgpu.check.judging import Clock, Rules, judge
-from wslgpu.check.names import nearest
 from wslgpu.errors import UsageError
 from wslgpu.probe.channels import LOCAL
 from wslgpu.probe.gather import Answer
@@ -30,14 +29,6 @@ def test_the_report_in_parts_is_the_report() -> None:
         text = "".join(json_parts(judgement))
         assert json.loads(text) == json.loads(as_json(judgement))
         assert from_json(text) == from_json(as_json(judgement))
-
-
-def test_nearest_names() -> None:
-    known = ["cuda.init", "cuda.ipc.legacy", "vllm", "vllm-tensor-parallel"]
-    assert nearest("vllmm", known)[0] == "vllm"
-    assert nearest("legacy", known) == ["cuda.ipc.legacy"]
-    assert nearest("VLLM", known)[0] == "vllm"
-    assert nearest("quux", known) == []
 
 
 def test_no_two_nodes_have_one_file() -> None:

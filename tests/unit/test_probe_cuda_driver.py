@@ -323,7 +323,7 @@ def test_a_probe_that_is_killed_leaves_no_child_that_hangs(number: signal.Signal
         assert hanging(libraries), "the child has loaded libcuda and hangs in cuInit"
         os.killpg(shell.pid, number)
         assert shell.wait(10) != 0
-    until = time.monotonic() + (1 if number == signal.SIGHUP else READ_TIMEOUT_S + 3)
+    until = time.monotonic() + (READ_TIMEOUT_S / 2 if number == signal.SIGHUP else READ_TIMEOUT_S + 3)
     while left_over(str(libraries)) and time.monotonic() < until:
         time.sleep(0.05)
     assert left_over(str(libraries)) == []

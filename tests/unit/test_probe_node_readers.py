@@ -29,6 +29,7 @@ from wslgpu.probe.node import (
     wsl,
     wsl_libraries,
 )
+from wslgpu.probe.node.base import Probe
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "captures"
 MOUNTINFO = """\
@@ -467,6 +468,18 @@ def test_video_and_amd() -> None:
     assert graphics.vaapi(text) == {"driver": "Mesa Gallium driver 25 for D3D12", "entrypoints": 1}
     agents = "  Name:                    AMD Ryzen\n  Name:  gfx1100\n      Name:   amdgcn-amd-amdhsa--gfx1100\n"
     assert rocm.gfx_names(agents) == ["gfx1100"]
+
+
+def test_wslgpus_own_ffmpeg_is_found_though_no_path_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\necho 'ffmpeg version 7.1.5' >&2\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(ffmpeg, "OWN", str(tmp_path))
+    monkeypatch.setattr("wslgpu.probe.node.ffmpeg.trusted_folders", lambda path, _mounts, _uid: [path])
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    probe = Probe("quick", "node", {"codec.ffmpeg": ""}, 60.0)
+    ffmpeg.observe(probe)
+    assert probe.results["codec.ffmpeg"]["value"]["path"] == str(program)
 
 
 def test_ffmpeg_s_parts() -> None:

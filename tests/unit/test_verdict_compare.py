@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.observation_documents import OK, healthy
+from tests.healthy_gpu import OK
+from tests.observation_documents import healthy
 from tests.small_catalogue import TODAY, catalogue
 from wslgpu.errors import UnreachableError
 from wslgpu.probe.document import Level, Status

@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.observation_documents import FOUND, GIB, OK, document, healthy
+from tests.healthy_gpu import FOUND, GIB, OK
+from tests.observation_documents import document, healthy
 from tests.small_catalogue import TODAY, capability, catalogue, waiver, workload
+from wslgpu.catalogue.load import Catalogue
 from wslgpu.catalogue.model import Confidence, Expected, Platform
 from wslgpu.errors import UsageError
 from wslgpu.probe.document import Level, Status
 from wslgpu.verdict.judge import judge_node
 from wslgpu.verdict.model import NodeJudgement, State, Verdict, WorkloadJudgement
 
+WORKS = {"of": "cuda.init", "path": "result", "equals": 0}
+ROW = {"expect": "works", "confidence": "high"}
 REFUSED = {"result": 100, "name": "CUDA_ERROR_NO_DEVICE"}
 
 
@@ -67,6 +71,35 @@ def test_one_missing_driver_is_one_red_line() -> None:
     assert inference.reasons[0].remedy == "Mend cuda.init."
     assert "Title of cuda.kernel, Title of cuda.graph" in inference.reasons[0].consequence
     assert judgement.exit_code() == 1
+
+
+BY_PLATFORM = {"wsl2": "Mend Windows.", "linux": "Mend Linux", "docker-desktop": "Mend the desktop."}
+IN_DESKTOP = {"system.kernel": {"release": "6.12.54-linuxkit", "version": "#1 SMP", "machine": "x86_64"}}
+NO_SIGNALS = dict.fromkeys(("osrelease", "dxg", "interop", "run_wsl", "init_rootfs"), False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({}, "Mend Windows."),
+        ({"wsl.signals": NO_SIGNALS}, "Mend Linux"),
+        (IN_DESKTOP, "Mend the desktop."),
+        ({"wsl.signals": Status.UNKNOWN}, "On WSL2: Mend Windows. On Linux: Mend Linux"),
+    ],
+)
+def test_what_to_do_is_that_of_the_platform(changes: dict[str, Any], remedy: str) -> None:
+    entry = capability("cuda.init", WORKS, expectations=[ROW], remedy=BY_PLATFORM)
+    known = Catalogue({entry.id: entry}, {"w": workload("w", [entry.id], standard=True)})
+    judgement = judge_node("node1", healthy({"cuda.init": REFUSED, **changes}), known, today=TODAY)
+    assert judgement.capability(entry.id).remedy == judgement.workloads[0].reasons[0].remedy == remedy
+
+
+def test_what_the_platform_cannot_at_some_versions_says_at_which() -> None:
+    rows = [{"expect": "cannot", "confidence": "high", "when": {"toolkit": "<1.21"}}, ROW]
+    known = Catalogue({"cuda.init": capability("cuda.init", WORKS, expectations=rows)}, {})
+    found = judge_node("n", healthy({"cuda.init": REFUSED}), known, today=TODAY).capability("cuda.init")
+    assert found.state is State.CANNOT
+    assert found.reason == "cuda.init result is 100, not 0, as is expected with toolkit <1.21"
 
 
 def test_what_the_platform_cannot_stays_so_below_a_broken_need() -> None:
@@ -250,7 +283,7 @@ def test_a_required_capability_that_is_waived_is_no_failure() -> None:
 def test_an_unknown_requirement_is_named_with_what_was_meant(required: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as raised:
         judge(**required)
-    assert raised.value.next_step.startswith(("There is, for one: inference", "There is, for one: cuda.init"))
+    assert raised.value.next_step.startswith(("Did you mean inference?", "Did you mean cuda.init"))
 
 
 def test_nothing_required_and_nothing_judged_is_never_0() -> None:
@@ -312,6 +345,29 @@ def test_facts_and_probe() -> None:
 def test_a_lab_is_told(lab: Any, stand_in: bool) -> None:
     assert judge({"system.lab": lab}).stand_in is stand_in
     assert judge_node("n", healthy(stand_in=True), catalogue(), today=TODAY).stand_in
+
+
+@pytest.mark.parametrize(
+    ("lab", "seen", "state"),
+    [
+        (True, REFUSED, State.NOT_TESTED),
+        (False, REFUSED, State.BROKEN),
+        (True, OK, State.WORKS),
+        (True, Status.HANG, State.BROKEN),
+    ],
+)
+def test_what_a_lab_cannot_show_is_not_broken_and_never_a_pass(lab: bool, seen: Any, state: State) -> None:
+    above = capability("cuda.init", WORKS, lab="it has no such thing")
+    below = capability("cuda.kernel", {"of": "cuda.kernel", "path": "correct", "equals": True}, needs=["cuda.init"])
+    known = Catalogue({"cuda.init": above, "cuda.kernel": below}, {"w": workload("w", ["cuda.init"], standard=True)})
+    judgement = judge_node("n", healthy({"cuda.init": seen}, stand_in=lab), known, today=TODAY)
+    assert judgement.capability("cuda.init").state is state
+    hidden = state is State.NOT_TESTED
+    assert judgement.capability("cuda.init").reason.startswith("a lab node cannot show it: it has no such") is hidden
+    # what needs it is judged by itself
+    assert judgement.capability("cuda.kernel").state is (State.BLOCKED if state is State.BROKEN else State.WORKS)
+    verdicts = {State.NOT_TESTED: Verdict.UNKNOWN, State.BROKEN: Verdict.NO_GO, State.WORKS: Verdict.GO}
+    assert judgement.workloads[0].verdict is verdicts[state]
 
 
 def test_an_empty_document_is_judged_and_never_go() -> None:

@@ -13,19 +13,21 @@ from wslgpu.verdict.derived import with_derived
 from wslgpu.verdict.shape import parse_shape, shape_of
 from wslgpu.verdict.walk import walk
 
-
-@pytest.mark.parametrize("observation_id", [*observation_kinds(), *derived_kinds()])
-def test_every_shape_of_the_registry_can_be_read(observation_id: str) -> None:
-    assert shape_of(observation_id).kind != "any"
+EVERY = (*observation_kinds(), *derived_kinds())
 
 
-@pytest.mark.parametrize("observation_id", [*observation_kinds(), *derived_kinds()])
-def test_the_healthy_document_has_every_observation_in_its_shape(observation_id: str) -> None:
-    observation = with_derived(healthy()).get(observation_id)
-    if observation.status is Status.OBSERVED:
-        assert shape_of(observation_id).has(observation.value)
-    else:
-        assert observation.reason not in ("", "the probe did not answer this")
+def test_every_shape_of_the_registry_can_be_read() -> None:
+    assert [name for name in EVERY if shape_of(name).kind == "any"] == []
+
+
+def test_the_healthy_document_has_every_observation_in_its_shape() -> None:
+    document = with_derived(healthy())
+    for observation_id in EVERY:
+        observation = document.get(observation_id)
+        if observation.status is Status.OBSERVED:
+            assert shape_of(observation_id).has(observation.value), observation_id
+        else:
+            assert observation.reason not in ("", "the probe did not answer this"), observation_id
 
 
 @pytest.mark.parametrize("text", ["", "strange", "[str", "{a: str", "{a}", "str str", "call + ", "{a: str; b: int}"])

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from wslgpu.catalogue.load import Catalogue
 from wslgpu.catalogue.model import Capability, Source, Workload
 from wslgpu.catalogue.stale import all_sources
-from wslgpu.catalogue.words import PLATFORMS, expected, ranges, rows_for
+from wslgpu.catalogue.words import PLATFORMS, expected, ranges, remedies, rows_for
 
 RENEW = "wslgpu catalogue docs > docs/capabilities.md"
 
@@ -78,13 +78,21 @@ def _entry(capability: Capability) -> str:
                 lines.append(note if row.platform else f"- {_text(row.note)}")
     if lines[-1]:
         lines.append("")
-    lines += [f"What to do: {_text(capability.remedy)}", ""]
+    lines += [*_remedies(capability), ""]
     for claim in capability.claims:
         lines += [f"> {_text(claim.claimed)}", f"> In fact: {_text(claim.in_fact)}", ""]
     lines += [_sources(all_sources(capability)), ""]
     if capability.seen:
         lines += [f"Seen: {_text(capability.seen)}", ""]
     return "\n".join(lines)
+
+
+def _remedies(capability: Capability) -> list[str]:
+    rows = remedies(capability)
+    if not rows[0][0]:
+        return [f"What to do: {_text(rows[0][1])}"]
+    named = [(", ".join(platform.value for platform in platforms), text) for platforms, text in rows]
+    return ["What to do:", "", *(f"- {names}: {_text(text)}" for names, text in named)]
 
 
 def _workloads(catalogue: Catalogue) -> str:

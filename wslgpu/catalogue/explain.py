@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from wslgpu.catalogue.condition import Condition, observations_of
 from wslgpu.catalogue.model import Capability, Source
 from wslgpu.catalogue.stale import all_sources
-from wslgpu.catalogue.words import PLATFORMS, condition_lines, ranges, rows_for
+from wslgpu.catalogue.words import PLATFORMS, condition_lines, ranges, remedies, rows_for
 from wslgpu.probe.registry import derived_kinds, observation_kinds
 
 WIDTH_COLUMNS = 80
@@ -30,12 +30,14 @@ def explain(capability: Capability, places: Mapping[str, str] | None = None) -> 
         lines += ["It is asked when", *_condition(capability.applies)]
     if capability.needs:
         lines += ["", "Needs", *_wrapped(", ".join(capability.needs))]
-    lines += ["", "What to do", *_wrapped(capability.remedy)]
+    lines += ["", "What to do", *_remedies(capability)]
     if capability.claims:
         lines += ["", "Claimed elsewhere"]
         for claim in capability.claims:
             lines += [*_wrapped(claim.claimed), *_wrapped(f"In fact: {claim.in_fact}", "    ", "    ")]
     lines += ["", "Sources", *_sources(all_sources(capability))]
+    if capability.lab:
+        lines += ["", "On a lab node it cannot be shown", *_wrapped(capability.lab)]
     lines += ["", "Seen on real hardware by this project", *_wrapped(capability.seen or "Not yet.")]
     if place := (places or {}).get(capability.id):
         lines += ["", f"Written in {place}"]
@@ -52,6 +54,14 @@ def _expectations(capability: Capability) -> list[str]:
                 f"{where}: {row.expect.value}, confidence {row.confidence.value}{note}", _INDENT, "      "
             )
     return lines or [f"{_INDENT}nothing"]
+
+
+def _remedies(capability: Capability) -> list[str]:
+    lines: list[str] = []
+    for platforms, text in remedies(capability):
+        head = f"{', '.join(platform.value for platform in platforms)}: " if platforms else ""
+        lines += _wrapped(f"{head}{text}", _INDENT, "      " if head else _INDENT)
+    return lines
 
 
 def _observations(capability: Capability) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from wslgpu.catalogue.condition import observations_of
 from wslgpu.catalogue.model import Capability, CapabilityFile, SiteFile, Workload, WorkloadFile
 from wslgpu.errors import DataError
+from wslgpu.names import did_you_mean
 from wslgpu.probe.registry import derived_kinds, observation_kinds
 from wslgpu.yaml_source import YamlDocument, load_yaml, validate
 
@@ -35,7 +36,8 @@ class Catalogue:
 def load_catalogue(site_directory: Path | None = None) -> Catalogue:
     """The product's catalogue, with a site's folder over it when one is given.
 
-    A site's folder may hold ``capabilities/``, ``workloads/`` and ``site.yml``; its ids must be new ones.
+    A site's folder may hold ``capabilities/``, ``workloads/`` and ``site.yml``; its ids must be new ones. What it says
+    of ours stands under ``overrides``.
 
     :raises DataError: the first thing wrong, by file and line
     """
@@ -62,6 +64,8 @@ def _load(site_directory: Path | None) -> Catalogue:
             document = reader.read(path)
             site = validate(SiteFile, document)
             reader.check_site(site, document)
+            for override in site.overrides:
+                reader.capabilities[override.capability] = override.over(reader.capabilities[override.capability])
     reader.check_references()
     return Catalogue(reader.capabilities, reader.workloads, site, reader.digest.hexdigest(), reader.places)
 
@@ -126,11 +130,20 @@ class _Reader:
                 self._check((name,), table, kind, document.where((key, index)))
         for index, waiver in enumerate(site.waivers):
             self._check((waiver.capability,), self.capabilities, "capability", document.where(("waivers", index)))
+        for index, override in enumerate(site.overrides):
+            self._check((override.capability,), self.capabilities, "capability", document.where(("overrides", index)))
+            if override.capability in (before.capability for before in site.overrides[:index]):
+                where = document.where(("overrides", index))
+                raise DataError(f"{override.capability!r} is overridden twice", where, "Join the two.")
 
     def _check(self, names: tuple[str, ...], table: Any, kind: str, where: str) -> None:
         for name in names:
             if name not in table:
-                raise DataError(f"there is no {kind} {name!r}", where, "Mend the id, or add what it names.")
+                raise DataError(
+                    f"there is no {kind} {name!r}",
+                    where,
+                    f"{did_you_mean(name, table)}Mend the id, or add what it names.",
+                )
 
     def _check_circle(self, start: str, where: str) -> None:
         seen, pending = {start}, list(self.capabilities[start].needs)

@@ -7,7 +7,7 @@ import enum
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from wslgpu.catalogue.condition import Condition
 
@@ -88,6 +88,37 @@ class Expectation(_Model):
         return value
 
 
+class Remedies(_Model):
+    """What to do, where that is not the same on every platform.
+
+    :param docker_desktop: where it is not given, that of WSL2: both have Windows' driver
+    """
+
+    wsl2: Text
+    linux: Text
+    docker_desktop: Text | None = Field(default=None, alias="docker-desktop")
+
+    def on(self, platform: Platform) -> str:
+        """What to do on one platform; where it is not known which one it is, what to do on each."""
+        if platform is Platform.LINUX:
+            return self.linux
+        if platform is Platform.DOCKER_DESKTOP and self.docker_desktop is not None:
+            return self.docker_desktop
+        if platform is Platform.UNKNOWN:
+            return f"On WSL2: {_ended(self.wsl2)} On Linux: {self.linux}"
+        return self.wsl2
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+Remedy = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[Remedies, Tag("platforms")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "platforms"),
+]
+
+
 class Claim(_Model):
     """What a document in circulation claims, and why that is wrong."""
 
@@ -104,6 +135,8 @@ class Capability(_Model):
     :param limited: holds when it has it only in part
     :param applies: holds when the question makes sense on the node (Docker is there, a GPU of AMD's, ...)
     :param needs: capabilities without which it was never going to work: the first one missing is the cause
+    :param remedy: what to do, in one text or by platform
+    :param lab: why a lab node, which is no WSL, lacks it: what is missing there is not broken, and shows nothing
     :param seen: what of this has been observed on real hardware by this project, and on what; empty: nothing yet
     """
 
@@ -115,10 +148,15 @@ class Capability(_Model):
     applies: Condition | None = None
     needs: tuple[Id, ...] = ()
     expectations: tuple[Expectation, ...] = Field(min_length=1)
-    remedy: Text
+    remedy: Remedy
     sources: tuple[Source, ...] = Field(min_length=1)
     claims: tuple[Claim, ...] = ()
+    lab: Text | None = None
     seen: Text | None = None
+
+    def remedy_on(self, platform: Platform) -> str:
+        """What to do about it on a platform."""
+        return self.remedy if isinstance(self.remedy, str) else self.remedy.on(platform)
 
     @property
     def area(self) -> str:
@@ -170,6 +208,35 @@ class Waiver(_Model):
     expires: datetime.date
 
 
+class Override(_Model):
+    """What a site says of a capability of ours in our place, and why. It makes nothing work that does not.
+
+    :param remedy: what to do at this site
+    :param expectations: rows that stand before ours, each with a source of its own
+    """
+
+    capability: Id
+    reason: Text
+    person: Text
+    remedy: Remedy | None = None
+    expectations: tuple[Expectation, ...] = ()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Override:
+        if self.remedy is None and not self.expectations:
+            raise ValueError("names neither a remedy nor expectations")
+        if not all(row.sources for row in self.expectations):
+            raise ValueError("has an expectation without sources: those of our entry do not say it")
+        return self
+
+    def over(self, capability: Capability) -> Capability:
+        """The capability as the site has it."""
+        why = f"at this site: {self.reason} ({self.person})"
+        rows = [row.model_copy(update={"note": f"{row.note}; {why}" if row.note else why}) for row in self.expectations]
+        changes = {"remedy": self.remedy or capability.remedy, "expectations": (*rows, *capability.expectations)}
+        return capability.model_copy(update=changes)
+
+
 class CapabilityFile(_Model):
     """``capabilities/*.yml``."""
 
@@ -183,8 +250,9 @@ class WorkloadFile(_Model):
 
 
 class SiteFile(_Model):
-    """``site.yml`` of a site's folder: what it requires, and what it waives."""
+    """``site.yml`` of a site's folder: what it requires, what it waives, and what it knows better."""
 
     require_workloads: tuple[str, ...] = ()
     require_capabilities: tuple[Id, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    overrides: tuple[Override, ...] = ()

@@ -97,6 +97,23 @@ def _on_platform(condition: Condition, platform: Platform) -> bool | None:
     return platform.value in operand if name == "in" else None
 
 
+def remedies(capability: Capability) -> list[tuple[tuple[Platform, ...], str]]:
+    """What to do, with the platforms that it is for: none named where it is the same on all that are asked.
+
+    Platforms on which the question makes no sense are left out.
+    """
+    if isinstance(capability.remedy, str):
+        return [((), capability.remedy)]
+    told: dict[str, tuple[Platform, ...]] = {}
+    for platform in PLATFORMS:
+        if rows_for(capability, platform):
+            text = capability.remedy.on(platform)
+            told[text] = (*told.get(text, ()), platform)
+    if len(told) == 1:
+        return [((), next(iter(told)))]
+    return [(platforms, text) for text, platforms in told.items()]
+
+
 def ranges(row: Expectation) -> str:
     """The versions that a row is for, e.g. ``toolkit >=1.18, <1.20``; empty for all."""
     return "; ".join(f"{name} {', '.join(part.strip() for part in text.split(','))}" for name, text in row.when.items())

@@ -12,14 +12,15 @@ from pydantic import BaseModel
 
 from wslgpu.catalogue.load import load_catalogue
 from wslgpu.catalogue.model import CapabilityFile, SiteFile, WorkloadFile
-from wslgpu.check.names import nearest
 from wslgpu.errors import UsageError
+from wslgpu.names import did_you_mean
 from wslgpu.project import PROJECT_ROOT, require_clone
 
 SITE = click.option(
     "--catalogue", "site", type=click.Path(path_type=Path), metavar="DIR", help="A site's folder over the catalogue."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+STALE_DAYS = 365
 SCHEMAS = ("report", "capabilities", "workloads", "site")
 
 
@@ -33,8 +34,7 @@ def explain(entry: str, site: Path | None) -> None:
 
     known = load_catalogue(site)
     if entry not in known.capabilities and entry not in known.workloads:
-        close = nearest(entry, [*known.workloads, *known.capabilities], 5)
-        meant = f"Did you mean {' or '.join(close)}? " if close else ""
+        meant = did_you_mean(entry, [*known.workloads, *known.capabilities], 5)
         raise UsageError(
             f"the catalogue has no {entry[:100]!r}", "wslgpu explain", f"{meant}`wslgpu catalogue list` lists all."
         )
@@ -43,7 +43,11 @@ def explain(entry: str, site: Path | None) -> None:
     if entry in known.workloads:
         blocks.append(workload_lines(known.workloads[entry], known, places.get(entry, "")))
     if entry in known.capabilities:
-        blocks.append(lines_of(known.capabilities[entry], places))
+        lines = lines_of(known.capabilities[entry], places)
+        for override in known.site.overrides:
+            if override.capability == entry:
+                lines += ["", f"Changed by this site's site.yml: {override.reason} ({override.person})"]
+        blocks.append(lines)
     for line in (line for block in blocks for line in block):
         click.echo(line)
 
@@ -77,9 +81,9 @@ def catalogue_list(site: Path | None, as_json: bool) -> None:
 @click.option(
     "--before",
     type=click.DateTime(["%Y-%m-%d"]),
-    required=True,
+    default=lambda: (datetime.date.today() - datetime.timedelta(days=STALE_DAYS)).isoformat(),
     metavar="DATE",
-    help="Entries whose newest source is older than this day (YYYY-MM-DD).",
+    help="Entries whose newest source is older than this day (YYYY-MM-DD).  [default: a year ago]",
 )
 @SITE
 @JSON

@@ -14,7 +14,10 @@ from wslgpu.check.judging import Clock, Rules, judge, require_names
 from wslgpu.check.options import (
     REPEATED_FILES,
     asked,
+    concurrency_option,
     gather_options,
+    one_place_options,
+    one_target,
     output_options,
     outputs,
     rule_options,
@@ -43,6 +46,7 @@ class CatalogueError(WslgpuError):
 @where_options
 @rule_options
 @gather_options
+@concurrency_option
 @output_options
 @save_option
 @click.option("--compare", nargs=2, metavar="A B", help="What differs: two reports, observation files, or targets.")
@@ -93,37 +97,29 @@ def _finish(gathered: Gathered, rules: Rules, clock: Clock, options: dict[str, A
 
 
 @click.command()
-@click.argument("target", default="local")
+@one_place_options
 @gather_options
 @click.option("--save", type=REPEATED_FILES, metavar="FILE", help="Write there instead of standard output.")
 @click.option("--show-identities", is_flag=True, help="Do not take out serial numbers, names and addresses.")
 @click.pass_context
-def probe(
-    ctx: click.Context,
-    target: str,
-    level: str,
-    timeout: float | None,
-    concurrency: int,
-    save: Path | None,
-    show_identities: bool,
-) -> None:
+def probe(ctx: click.Context, /, save: Path | None, show_identities: bool, **options: Any) -> None:
     """Probe TARGET (this machine if none is given) and print what was observed, without judging it."""
     from wslgpu.check.files import require_file_place, write_whole
 
     if save is not None:
         require_file_place(save)
-    with targets(asked((target,), None, None, ())) as found:
-        gathered = gather_all(found, Level(level), concurrency=concurrency, timeout_s=timeout)
+    with one_target(options) as target:
+        gathered = gather_all((target,), Level(options["level"]), timeout_s=options["timeout"])
     (answer,) = redacted(gathered.answers, show_identities=show_identities)
     if gathered.interrupted:
         ctx.exit(gathered.interrupted)
     if answer.document is None:
-        raise answer.error or UsageError("nothing was asked", target)
+        raise answer.error or UsageError("nothing was asked", target.name)
     if save is None:
         click.echo(answer.document.as_json(), nl=False)
     else:
         write_whole(save, answer.document.as_json(), 0o600)
-        click.echo(f"{save}: {len(answer.document.observations)} observations of {target}", err=True)
+        click.echo(f"{save}: {len(answer.document.observations)} observations of {target.name}", err=True)
 
 
 @click.command(name="judge")

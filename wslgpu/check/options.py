@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from wslgpu.check.outputs import WRITERS, Outputs
-from wslgpu.check.targets import Asked
+from wslgpu.check.targets import Asked, targets
 from wslgpu.errors import UsageError
+from wslgpu.probe.channels import Target
 from wslgpu.probe.document import Level
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,13 +30,19 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
-where_options = _all(
-    click.argument("target", nargs=-1),
+_inventory_options = _all(
     click.option(
         "--inventory", metavar="NAME|FILE", help="The hosts of this inventory too: local, lab, fleet, a file."
     ),
     click.option("--lab", metavar="NAME", help="The nodes of this lab too."),
     click.option("--limit", multiple=True, metavar="PATTERN", help="Only these of the inventory's hosts; repeatable."),
+)
+where_options = _all(click.argument("target", nargs=-1), _inventory_options)
+one_place_options = _all(
+    click.argument("target", required=False),
+    click.option("--inventory", metavar="NAME|FILE", help="A host of this inventory: local, lab, fleet, a file."),
+    click.option("--lab", metavar="NAME", help="A node of this lab."),
+    click.option("--limit", multiple=True, metavar="PATTERN", help="Which of them, where there are several."),
 )
 gather_options = _all(
     click.option(
@@ -45,9 +53,9 @@ gather_options = _all(
         help="Reads only, short functional probes, or benchmarks.",
     ),
     click.option("--timeout", type=click.FloatRange(min=1), help="Seconds for each target instead of the level's own."),
-    click.option(
-        "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Targets asked at once."
-    ),
+)
+concurrency_option = click.option(
+    "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Targets asked at once."
 )
 rule_options = _all(
     click.option("--workload", "-w", multiple=True, metavar="ID", help="This workload is required; repeatable."),
@@ -92,6 +100,20 @@ def asked(target: tuple[str, ...], inventory: str | None, lab: str | None, limit
     if lab is not None or inventory in INVENTORIES:
         require_clone()
     return Asked(target, inventory_path(inventory or "lab", lab), limit)
+
+
+@contextmanager
+def one_target(options: dict[str, Any]) -> Iterator[Target]:
+    """The one target that ``one_place_options`` gave; this machine when they name none.
+
+    :raises UsageError: several are meant
+    """
+    word = (options["target"],) if options["target"] else ()
+    with targets(asked(word, options["inventory"], options["lab"], options["limit"])) as found:
+        if len(found) != 1:
+            names = ", ".join(target.name for target in found[:5])
+            raise UsageError(f"this asks one target, not {len(found)}: {names}", "", "Name one with --limit.")
+        yield found[0]
 
 
 def outputs(options: dict[str, Any]) -> Outputs:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import dataclass, field, replace
 
 from wslgpu.catalogue.load import Catalogue
 from wslgpu.catalogue.model import Capability, Expectation, Expected, Waiver
+from wslgpu.catalogue.words import ranges
 from wslgpu.probe.document import Observations
 from wslgpu.verdict.evaluate import Outcome, evaluate
 from wslgpu.verdict.evidence import evidence_of
 from wslgpu.verdict.expectation import Place, expectation_for, place_of
 from wslgpu.verdict.model import CapabilityJudgement, State
+from wslgpu.verdict.seen import Seen
 
+_NEEDS_LEVEL = re.compile(r"needs --level (standard|full)\b")
+"""As the probe says it of what it left out."""
 MISSING = (State.BROKEN, State.CANNOT, State.BLOCKED, State.RECORDED)
 
 
@@ -27,6 +32,7 @@ class Judge:
     """Judges the capabilities of one document, each once, those that it needs before it.
 
     :param document: with its ``derived.*``
+    :param lab: the document is of a lab node, with stand-ins for what it has not
     :param roots: capability -> the one at the root of its not being there, or of its not being tested
     """
 
@@ -35,9 +41,13 @@ class Judge:
     today: datetime.date
     roots: dict[str, str] = field(default_factory=dict)
     done: dict[str, CapabilityJudgement] = field(default_factory=dict)
+    lab: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.place: Place = place_of(self.document)
+        lab = Seen(self.document).or_none("system.lab")
+        self.lab = self.document.stand_in or bool(lab and lab["stand_in"])
+        self._hidden: set[str] = set()
         self._waivers = waivers_by_capability(self.catalogue)
 
     def all(self) -> tuple[CapabilityJudgement, ...]:
@@ -62,7 +72,8 @@ class Judge:
         row = expectation_for(capability, self.place)
         needs = [self.capability(name) for name in capability.needs]
         missing = next((need for need in needs if need.state in MISSING), None)
-        untested = next((need for need in needs if need.state is State.NOT_TESTED), None)
+        # what only the lab hides is there for all that anybody knows: what rests on it is looked at by itself
+        untested = next((n for n in needs if n.state is State.NOT_TESTED and n.id not in self._hidden), None)
         applies = evaluate(capability.applies, self.document) if capability.applies else None
         # a look that crashed or hung does not show that the question makes no sense
         if applies is not None and not applies.failed and applies.holds is not True:
@@ -106,21 +117,36 @@ class Judge:
                 return self._judgement(capability, row, State.LIMITED, limited)
             better = expected is Expected.CANNOT or (expected is Expected.LIMITED and limited is not None)
             return self._judgement(capability, row, State.BETTER if better else State.WORKS, works)
-        state = {Expected.CANNOT: State.CANNOT, Expected.VARIES: State.RECORDED, None: State.RECORDED}
-        return self._judgement(capability, row, state.get(expected, State.BROKEN), works)
+        states = {Expected.CANNOT: State.CANNOT, Expected.VARIES: State.RECORDED, None: State.RECORDED}
+        state = states.get(expected, State.BROKEN)
+        if state is State.BROKEN and self.lab and capability.lab and not works.failed:
+            self._hidden.add(capability.id)
+            reason = f"a lab node cannot show it: {capability.lab} ({works.reason})"
+            return self._judgement(capability, row, State.NOT_TESTED, works, reason)
+        return self._judgement(capability, row, state, works)
+
+    def _remedy(self, capability: Capability, state: State, reason: str) -> str:
+        """What to do about it; of what nobody looked at, how to have it looked at, where a level does that."""
+        if state is not State.NOT_TESTED:
+            return capability.remedy_on(self.place.platform)
+        level = _NEEDS_LEVEL.search(reason)
+        return f"Look at it: wslgpu check --level {level[1]}." if level else ""
 
     def _judgement(
         self, capability: Capability, row: Expectation | None, state: State, outcome: Outcome, reason: str = ""
     ) -> CapabilityJudgement:
+        reason = reason or outcome.reason
+        if state is State.CANNOT and row is not None and row.when:
+            reason += f", as is expected with {ranges(row)}"
         return CapabilityJudgement(
             id=capability.id,
             title=capability.title,
             state=state,
-            reason=reason or outcome.reason,
+            reason=reason,
             expected=row.expect if row else None,
             confidence=row.confidence if row else None,
             note=(row.note or "") if row else "",
-            remedy=capability.remedy,
+            remedy=self._remedy(capability, state, reason),
             sources=(row.sources if row else ()) or capability.sources,
             evidence=evidence_of(outcome.tests, self.document),
         )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Collection, Sequence
 
 from wslgpu.catalogue.load import Catalogue
 from wslgpu.errors import UsageError
+from wslgpu.names import did_you_mean
 from wslgpu.probe.document import Observations
 from wslgpu.verdict.capabilities import Judge
 from wslgpu.verdict.derived import with_derived
 from wslgpu.verdict.facts import benchmarks_of, facts_of, probe_of
 from wslgpu.verdict.model import Finding, NodeJudgement, State
-from wslgpu.verdict.seen import Seen
 from wslgpu.verdict.workloads import judge_workload
 
 
@@ -37,12 +36,11 @@ def judge_node(
     document = with_derived(document)
     judge = Judge(document, catalogue, today)
     judged = judge.all()
-    lab = Seen(document).or_none("system.lab")
     return NodeJudgement(
         name=name,
         platform=judge.place.platform,
         level=document.probe.level,
-        stand_in=document.stand_in or bool(lab and lab["stand_in"]),
+        stand_in=judge.lab,
         capabilities=judged,
         workloads=tuple(
             judge_workload(workload, judge, required=workload.id in workloads)
@@ -65,8 +63,8 @@ def _required(
     ):
         for name in names:
             if name not in known:
-                close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5) or list(known)[:10]
-                raise UsageError(f"there is no {kind} {name!r}", next_step=f"There is, for one: {', '.join(close)}.")
+                meant = did_you_mean(name, known)
+                raise UsageError(f"there is no {kind} {name!r}", "", f"{meant}`wslgpu catalogue list` lists them.")
     if workloads or capabilities:
         return workloads, capabilities
     site = catalogue.site

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wslgpu.catalogue.load import Catalogue
+from wslgpu.catalogue.model import Platform
 from wslgpu.probe.document import SCHEMA, Level, Observation, Observations, ProbeRun, Status, View
 from wslgpu.verdict.evaluate import evaluate
 
@@ -43,7 +44,7 @@ def unsafe_pins(settings: Mapping[str, Any], catalogue: Catalogue) -> list[Unsaf
             continue
         if evaluate(row.works, _document(name, str(version))).holds is not True:
             note = next((expectation.note for expectation in row.expectations if expectation.note), "")
-            found.append(UnsafePin(setting, str(version), row.id, note, row.remedy))
+            found.append(UnsafePin(setting, str(version), row.id, note, row.remedy_on(Platform.WSL2)))
     return found
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from .base import CommandError, Probe
-from .files import find_program
+from .files import find_program, mounts, trusted_folders
+
+OWN = "/opt/wslgpu/ffmpeg/current/bin"
+"""Where wslgpu installs it; no PATH has it."""
 
 ENCODE = (
     "-hide_banner -nostdin -v error -init_hw_device cuda=c -filter_hw_device c -f lavfi -i testsrc2=s=1280x720:d=1 "
@@ -14,7 +19,8 @@ _LIMIT = 256 << 10
 
 
 def observe(probe: Probe) -> None:
-    program = find_program("ffmpeg")
+    own = trusted_folders(OWN, mounts(), os.geteuid())
+    program = find_program("ffmpeg", ":".join([*own, os.environ["PATH"]]))
     if program is None:
         probe.observed("codec.ffmpeg", None)
         if probe.wants("standard"):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from xml.sax.saxutils import escape, quoteattr
 
 from wslgpu.report.capabilities.text import line, plain
-from wslgpu.report.capabilities.words import MARK, VERDICTS, evidence_value, mark_of, state_words
+from wslgpu.report.capabilities.words import MARK, VERDICTS, because, broken, evidence_value, mark_of, state_words
 from wslgpu.verdict.model import (
     CapabilityJudgement,
     Finding,
@@ -42,7 +42,7 @@ def _node(node: NodeJudgement, judgement: Judgement) -> str:
         return _suite(name, [_case("node", name, (_ERROR, what, body))], judgement, node)
     cases = [_capability(item, node) for item in node.capabilities]
     cases += [_finding(finding) for finding in node.findings]
-    work = [_workload(item, strict=judgement.strict) for item in node.workloads]
+    work = [_workload(item, node, strict=judgement.strict) for item in node.workloads]
     return _suite(name, cases, judgement, node) + _suite(f"{name} workloads", work, judgement, node)
 
 
@@ -89,9 +89,9 @@ def _capability(item: CapabilityJudgement, node: NodeJudgement) -> str:
     text = "\n".join(_details(item))
     outcome: tuple[str, str, str] | None = None
     if item.state is State.BROKEN and (item.waiver is None or item.waiver_expired):
-        outcome = (_FAILURE, f"{words}: {item.reason}", text)
+        outcome = (_FAILURE, f"{words}: {broken(item)}", text)
     elif item.state is State.BROKEN:
-        outcome = (_SKIPPED, f"waived: {item.reason}", text)
+        outcome = (_SKIPPED, f"waived: {broken(item)}", text)
     elif item.state is State.BLOCKED:
         outcome = (_SKIPPED, f"{words} by {item.cause}", text)
     elif item.state in (State.NOT_TESTED, State.NOT_APPLICABLE):
@@ -110,18 +110,16 @@ def _details(item: CapabilityJudgement) -> Iterable[str]:
         yield f"{ended}: {line(item.waiver.reason)} ({line(item.waiver.person)}, until {item.waiver.expires})"
 
 
-def _workload(item: WorkloadJudgement, *, strict: bool) -> str:
+def _workload(item: WorkloadJudgement, node: NodeJudgement, *, strict: bool) -> str:
     words = VERDICTS[item.verdict]
-    because = "; ".join(
-        f"{reason.capability} ({state_words(reason.state)}): {reason.consequence}" for reason in item.reasons
-    )
+    reasons = "; ".join(because(reason, node, alone=True) for reason in item.reasons)
     text = "\n".join(f"-> {line(reason.remedy)}" for reason in item.reasons if reason.remedy)
     fatal = (Verdict.NO_GO, Verdict.DEGRADED) if strict else (Verdict.NO_GO,)
     outcome: tuple[str, str, str] | None = None
     if item.verdict in fatal and item.required:
-        outcome = (_FAILURE, f"{words}: {because}", text)
+        outcome = (_FAILURE, f"{words}: {reasons}", text)
     elif item.verdict in (Verdict.UNKNOWN, Verdict.NOT_APPLICABLE):
-        outcome = (_SKIPPED, f"{words}: {because}" if because else words, text)
+        outcome = (_SKIPPED, f"{words}: {reasons}" if reasons else words, text)
     return _case("workload", item.id, outcome, verdict=words, required=str(item.required).lower())
 
 

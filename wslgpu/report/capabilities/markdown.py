@@ -136,8 +136,8 @@ def _causes(node: NodeJudgement) -> list[str]:
     blocked = blocked_by(node)
     for item in node.causes:
         count = blocked.get(item.id, 0)
-        tail = f" (blocks {counted(count, 'more capability', 'more capabilities')})" if count else ""
-        lines.append(f"- **{_state(item, node)}**: {code(item.id)}: {escape(item.reason)}{tail}")
+        tail = f"; blocks {counted(count, 'more capability', 'more capabilities')}" if count else ""
+        lines.append(f"- **{_state(item, node)}**: {escape(item.title)} ({code(item.id)}: {escape(item.reason)}){tail}")
         lines += [f"  - {text}" for text in _details(item)]
     return [*lines, ""] if lines else []
 

@@ -12,10 +12,11 @@ from wslgpu.report.capabilities.words import (
     MARK,
     PLATFORMS,
     VERDICTS,
+    because,
     blocked_by,
+    broken,
     counted,
     evidence_value,
-    lacks,
     not_tested_reasons,
     outcome,
     state_words,
@@ -28,12 +29,13 @@ from wslgpu.verdict.model import (
     State,
     Verdict,
     WorkloadJudgement,
-    WorkloadReason,
 )
 
 WIDTH = 80
 NARROW = 60
 REASONS_SHOWN = 8
+ALIKE = 3
+"""So many workloads that one and the same capability decides are told in one entry."""
 _GLUE = "\N{NO-BREAK SPACE}"
 """Stands between words that belong on one line, until the lines are broken; no text of a node's can hold it."""
 _VERDICT_STYLES = {
@@ -133,8 +135,12 @@ def _node(node: NodeJudgement, page: _Page, *, verbose: bool) -> None:
         shown = [item for item in work if verbose or item.verdict is not Verdict.NOT_APPLICABLE]
         if shown:
             page.write(f"{title}:", indent=2)
-        for item in shown:
-            _workload(item, node, page)
+        for items in [[item] for item in shown] if required or verbose else _alike(shown):
+            if len(items) < ALIKE:
+                for item in items:
+                    _workload(item, node, page)
+            else:
+                _workloads_alike(items, node, page)
         if left := len(work) - len(shown):
             page.write(f"{counted(left, title[:-1])} {'does' if left == 1 else 'do'} not apply here", indent=2)
     _counts(node, page)
@@ -153,7 +159,7 @@ def _waiver(item: CapabilityJudgement) -> str:
 
 def _cause(item: CapabilityJudgement, blocks: int, node: NodeJudgement, page: _Page) -> None:
     tail = f"; blocks {counted(blocks, 'more capability', 'more capabilities')}" if blocks else ""
-    text = f"{item.id}: {line(item.reason)}{tail}{_waiver(item)}"
+    text = f"{broken(item)}{tail}{_waiver(item)}"
     page.entry(state_words(item.state, node.platform), text, column=13, style="bold red")
     _details(item, page, 4 if page.narrow else 15)
 
@@ -162,7 +168,7 @@ def _details(item: CapabilityJudgement, page: _Page, indent: int) -> None:
     for evidence in item.evidence:
         shown_by = line(evidence.command) or evidence.observation
         page.write(f"{shown_by}: {evidence_value(evidence, 200)}", indent=indent, style="dim")
-    if item.remedy and not (item.state.usable or item.state in (State.NOT_APPLICABLE, State.BLOCKED)):
+    if item.remedy and not (item.state.usable or item.state in (State.NOT_APPLICABLE, State.BLOCKED, State.NOT_TESTED)):
         page.write(f"-> {line(item.remedy, 600)}", indent=indent)
 
 
@@ -178,7 +184,7 @@ def _workload(item: WorkloadJudgement, node: NodeJudgement, page: _Page) -> None
     text = line(item.title)
     if item.reasons:
         more = f"; and {len(item.reasons) - 1} more" if len(item.reasons) > 1 and not item.required else ""
-        text += f": {_because(item.reasons[0], node)}{more}"
+        text += f": {because(item.reasons[0], node)}{more}"
     if item.not_tested:
         text += f" [not tested: {len(item.not_tested)}]"
     page.entry(VERDICTS[item.verdict], text, column=11, indent=4, style=_VERDICT_STYLES[item.verdict])
@@ -186,9 +192,19 @@ def _workload(item: WorkloadJudgement, node: NodeJudgement, page: _Page) -> None
         _what_to_do(item, node, page, 6 if page.narrow else 15)
 
 
-def _because(reason: WorkloadReason, node: NodeJudgement) -> str:
-    words, seen = lacks(reason, node)
-    return f"{words} ({line(reason.capability)}{f': {seen}' if seen else ''})"
+def _alike(items: list[WorkloadJudgement]) -> list[list[WorkloadJudgement]]:
+    """Workloads of one verdict that the same capability decides first; in the order of the first of each."""
+    groups: dict[tuple[Verdict, str], list[WorkloadJudgement]] = {}
+    for item in items:
+        decisive = item.reasons[0].capability if item.reasons else item.id
+        groups.setdefault((item.verdict, decisive), []).append(item)
+    return list(groups.values())
+
+
+def _workloads_alike(items: list[WorkloadJudgement], node: NodeJudgement, page: _Page) -> None:
+    first = items[0]
+    text = f"{because(first.reasons[0], node)}: {', '.join(line(item.title) for item in items)}"
+    page.entry(VERDICTS[first.verdict], text, column=11, indent=4, style=_VERDICT_STYLES[first.verdict])
 
 
 def _what_to_do(item: WorkloadJudgement, node: NodeJudgement, page: _Page, indent: int) -> None:
@@ -196,7 +212,7 @@ def _what_to_do(item: WorkloadJudgement, node: NodeJudgement, page: _Page, inden
     causes = {cause.id for cause in node.causes}
     for number, reason in enumerate(item.reasons[:REASONS_SHOWN]):
         if number:
-            page.write(_because(reason, node), indent=indent)
+            page.write(because(reason, node), indent=indent)
         if reason.remedy and reason.capability not in causes:
             page.write(f"-> {line(reason.remedy, 600)}", indent=indent)
     if (left := len(item.reasons) - REASONS_SHOWN) > 0:

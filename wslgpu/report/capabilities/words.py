@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from wslgpu.catalogue.model import Platform
 from wslgpu.errors import EXIT_FAILED, EXIT_OK
 from wslgpu.probe.document import Status
@@ -91,6 +93,22 @@ def lacks(reason: WorkloadReason, node: NodeJudgement) -> tuple[str, str]:
     return f"{words}: {line(known.title)}", line(known.reason) if consequence(reason, node) else ""
 
 
+def because(reason: WorkloadReason, node: NodeJudgement, *, alone: bool = False) -> str:
+    """A workload's reason as one phrase that begins with what is missing, or with what follows.
+
+    :param alone: what was seen is told even where it stands with its cause
+    """
+    words, seen = lacks(reason, node)
+    if alone and not seen and reason.consequence:
+        seen = line(reason.consequence)
+    return f"{words} ({line(reason.capability)}{f': {seen}' if seen else ''})"
+
+
+def broken(item: CapabilityJudgement) -> str:
+    """What is broken at its root, named first: ``cuInit succeeds (cuda.init: cuda.init result is 100, not 0)``."""
+    return f"{line(item.title)} ({item.id}: {line(item.reason)})"
+
+
 def why_not_tested(judgement: CapabilityJudgement) -> str:
     """The reason that the probe itself gave, such as ``needs --level standard``; else the judgement's own."""
     unknown = [evidence for evidence in judgement.evidence if evidence.status is Status.UNKNOWN and evidence.reason]
@@ -125,6 +143,9 @@ def headline(judgement: Judgement) -> str:
     refused = any(
         work.required and work.verdict is Verdict.NO_GO for node in judgement.nodes for work in node.workloads
     )
+    by_itself = replace(judgement, strict=False).exit_code
+    if judgement.exit_code == EXIT_FAILED and by_itself == EXIT_OK:
+        return "Something that is required is DEGRADED, which counts as failed here (strict)"
     return {
         EXIT_OK: "All that is required can run",
         EXIT_FAILED: "Something that is required cannot run" if refused else "Something fails",
