@@ -11,11 +11,13 @@ packages="python3 python3-venv openssh-client ca-certificates"
 case ${1:-} in
 lab | test)
     packages="$packages systemd-container mmdebstrap debian-archive-keyring iproute2 nftables gcc libc6-dev gnupg xz-utils"
+    packages="$packages bubblewrap"
     ;;
 esac
 if [ "${1:-}" = test ]; then
-    # headers that the probe's structures are compared with, a browser that opens the report, a signer
-    packages="$packages libffmpeg-nvenc-dev directx-headers-dev chromium minisign"
+    # headers that the probe's structures are compared with, a browser that opens the report, a signer, a registry's client,
+    # a packer
+    packages="$packages libffmpeg-nvenc-dev directx-headers-dev chromium minisign skopeo zstd"
 fi
 
 as_root() {

@@ -31,6 +31,8 @@ def _file_name(value: str) -> str:
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 FileName = Annotated[str, AfterValidator(_file_name)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.+-]*$")]
+Version = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+~-]*$")]
+"""Of what is built: a part of paths."""
 OptionValue = bool | str
 
 
@@ -94,7 +96,7 @@ class BuildPin(Strict):
     """
 
     artifact: Identifier
-    version: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+~-]*$")]
+    version: Version
     recipe: Identifier
     sources: dict[Identifier, Identifier]
     options: dict[str, OptionValue] = {}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from wslgpu.build.pins import Identifier
+from wslgpu.build.pins import Identifier, Version
 from wslgpu.pins import Strict
 
 PREFIX_ROOT = "/opt/wslgpu"
@@ -55,7 +55,7 @@ class ArtifactRecord(Strict):
 
     schema_version: Annotated[Literal[1], Field(alias="schema")] = 1
     artifact: Identifier
-    version: str
+    version: Version
     build: Identifier
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     key_parts: dict[str, str]
