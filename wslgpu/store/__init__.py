@@ -1,0 +1,1 @@
+"""Where artifacts are kept: a folder on this machine, and a registry for teams."""
