@@ -17,11 +17,15 @@ A fact that an operation reads is given as what its script prints, so that the f
 
 The keys are as pyinfra-testing has them: last part of the module and class, then the arguments. A fact without
 arguments has its text in place of the mapping. ``settings`` among an operation's arguments is what differs from the
-default profile. The controller's clock stands at 2025-01-01.
+default profile; ``choice`` is tests/artifact_records.choice's fields; ``archive_of`` the members of the archive that is
+given, by path, or ``corrupted``; a command's ``payload: true`` is that archive as it travels. The controller's clock
+stands at 2025-01-01.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -35,8 +39,12 @@ from freezegun import freeze_time
 from pyinfra.api import FactBase
 from pyinfra.api.state import StateStage
 
+from tests import artifact_records
+from wslgpu.build.record import ArtifactRecord
+from wslgpu.errors import ErrorClass, WslgpuError
 from wslgpu.facts import script as fact_script
 from wslgpu.node_script import command_line
+from wslgpu.operations import artifact as artifact_operations
 from wslgpu.operations import script as operation_script
 from wslgpu.pins import load_pins
 from wslgpu.settings import PINS_FILE, resolve
@@ -48,6 +56,8 @@ with mock.patch("gevent.monkey.patch_all"):
     from pyinfra_testing.facts import make_fact_tests
     from pyinfra_testing.operations import make_operation_tests
 
+_made = tempfile.TemporaryDirectory(prefix="wslgpu-fixtures-")
+atexit.register(_made.cleanup)
 FROZEN = "2025-01-01"
 """The controller's clock while a fixture runs; 1735689600 as an epoch."""
 
@@ -82,8 +92,8 @@ def check_operation(fixture: Path) -> None:
     """Hold an operation against one fixture."""
     data = yaml.safe_load(fixture.read_text(encoding="utf-8"))
     data["facts"] = {name: _answers(name, given) for name, given in data.get("facts", {}).items()}
-    data["commands"] = [_command(command) for command in data["commands"]]
     data["kwargs"] = {key: _argument(key, value) for key, value in data.get("kwargs", {}).items()}
+    data["commands"] = [_command(command, data["kwargs"]) for command in data["commands"]]
     data["args"] = [_frozen(value) for value in data.get("args", [])]
     case = _case(make_operation_tests, "wslgpu.operations", fixture)
     case.state.current_stage = StateStage.Execute
@@ -104,7 +114,18 @@ def _argument(key: str, value: Any) -> Any:
     if key == "settings":
         pins, document = load_pins(PINS_FILE)
         return resolve(pins, document, YamlDocument(Path("fixture"), value, {}))
+    if key == "choice":
+        return artifact_records.choice(**value)
+    if key == "archive_of":
+        return functools.partial(_archive, value)
     return _frozen(value)
+
+
+def _archive(members: Any, record: ArtifactRecord) -> Path:
+    """What the store gives for a record."""
+    if members == "corrupted":
+        raise WslgpuError(f"{record.name} is corrupted in the store", "/store", "Build it again.", ErrorClass.INTEGRITY)
+    return artifact_records.archive(Path(_made.name) / "archive.tar", members)
 
 
 def _frozen(value: Any) -> Any:
@@ -138,17 +159,18 @@ class _Plain:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _command(command: Any) -> Any:
+def _command(command: Any, arguments: dict[str, Any]) -> Any:
     if not isinstance(command, dict) or "script" not in command:
         return command
     text = command.get("stdin", "")
-    arguments = [
-        operation_script.sha256_of(text) if argument == "{sha256}" else argument for argument in command.get("args", [])
-    ]
-    line = command_line(operation_script.SCRIPTS / f"{command['script']}.sh", arguments)
+    words = [operation_script.sha256_of(text) if word == "{sha256}" else word for word in command.get("args", [])]
+    line = command_line(operation_script.SCRIPTS / f"{command['script']}.sh", words)
     connector: dict[str, Any] = {}
     if text:
         connector["_stdin"] = operation_script.as_stdin(text)
+    if command.get("payload"):
+        record = arguments["choice"].record
+        connector["_stdin"] = artifact_operations.payload(record, arguments["archive_of"](record))
     if "timeout_s" in command:
         connector["_timeout"] = command["timeout_s"]
     return {**connector, "command": line} if connector else line

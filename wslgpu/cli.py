@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -17,6 +17,9 @@ from click.core import ParameterSource
 from wslgpu import __version__
 from wslgpu.errors import EXIT_CANNOT_JUDGE, EXIT_INTERRUPTED, ErrorClass, UsageError, WslgpuError
 from wslgpu.project import PROJECT_ROOT, require_clone
+
+if TYPE_CHECKING:
+    from wslgpu.apply.result import ApplyResult
 
 INVENTORIES = ("local", "lab", "fleet")
 
@@ -55,6 +58,24 @@ def _lab() -> click.Command:
     return lab
 
 
+def _build() -> click.Command:
+    from wslgpu.build.cli import build_command
+
+    return build_command
+
+
+def _sources() -> click.Command:
+    from wslgpu.build.sources_cli import sources
+
+    return sources
+
+
+def _store() -> click.Command:
+    from wslgpu.store.cli import store
+
+    return store
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="wslgpu")
 def cli() -> None:
@@ -81,18 +102,29 @@ def _check_command(name: str) -> Callable[[], click.Command]:
 
 
 _CHECK_COMMANDS = ("check", "probe", "judge", "explain", "catalogue", "support")
-_Commands.lazy = {"lab": _lab, **{name: _check_command(name) for name in _CHECK_COMMANDS}}
+_Commands.lazy = {
+    "build": _build,
+    "lab": _lab,
+    "sources": _sources,
+    "store": _store,
+    **{name: _check_command(name) for name in _CHECK_COMMANDS},
+}
 
 
 def inventory_path(name: str, lab: str | None) -> tuple[Path, tuple[tuple[str, str], ...]]:
     """The inventory file for a name on the command line, with the variables that the file reads.
 
     :raises UsageError: neither a known name nor a file
+    :raises LabError: there is no such lab
     """
     environment: tuple[tuple[str, str], ...] = ()
     if lab is not None:
-        if click.get_current_context().get_parameter_source("inventory") is ParameterSource.COMMANDLINE:
+        named = click.get_current_context().get_parameter_source("inventory") is ParameterSource.COMMANDLINE
+        if named and name != "lab":
             raise UsageError(f"INVENTORY ({name}) and --lab exclude each other", "", "Give one of the two.")
+        from wslgpu.lab import state
+
+        state.load(lab)  # one that does not exist is told before pyinfra is started
         name, environment = "lab", (("WSLGPU_LAB", lab),)
     path = PROJECT_ROOT / "inventory" / f"{name}.py" if name in INVENTORIES else Path(name).resolve()
     if not path.is_file():
@@ -101,7 +133,7 @@ def inventory_path(name: str, lab: str | None) -> tuple[Path, tuple[tuple[str, s
 
 
 inventory_argument = click.argument("inventory", default="local")
-lab_option = click.option("--lab", metavar="NAME", help="The nodes of this lab, instead of INVENTORY.")
+lab_option = click.option("--lab", metavar="NAME", help="The nodes of this lab; INVENTORY is lab then.")
 limit_option = click.option("--limit", multiple=True, metavar="PATTERN", help="Only these hosts or groups; repeatable.")
 site_option = click.option(
     "--site", type=click.Path(dir_okay=False, path_type=Path), help="Site file instead of site.yml."
@@ -139,13 +171,50 @@ def apply(
     from wslgpu.apply.command import apply_command
 
     result = replace(apply_command(path, environment, limit, site, only, dry=dry, verbose=verbose), strict=strict)
+    _show_applied(result, as_json=as_json)
+    ctx.exit(result.exit_code)
+
+
+def _show_applied(result: ApplyResult, *, as_json: bool) -> None:
+    """Of apply and rollback: for programs or for people."""
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=2))
-    else:
-        from wslgpu.apply.text import summary
+        return
+    from wslgpu.apply.text import summary
 
-        for line in summary(result):
-            click.echo(line)
+    for line in summary(result):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("artifact")
+@inventory_argument
+@lab_option
+@limit_option
+@click.option("--dry", is_flag=True, help="Say what would change, and change nothing.")
+@json_option
+@click.option("-v", "--verbose", is_flag=True, help="Show pyinfra's own output, commands included.")
+@click.pass_context
+def rollback(
+    ctx: click.Context,
+    artifact: str,
+    inventory: str,
+    lab: str | None,
+    limit: tuple[str, ...],
+    dry: bool,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Let the hosts of INVENTORY use the version of ARTIFACT (mesa-dozen, ffmpeg) that they had before.
+
+    Doing it twice undoes it. The next apply installs what the data asks for: name the digest in site.yml to stay.
+    """
+    require_clone()
+    path, environment = inventory_path(inventory, lab)
+    from wslgpu.apply.rollback import rollback_command
+
+    result = rollback_command(artifact, path, environment, limit, dry=dry, verbose=verbose)
+    _show_applied(result, as_json=as_json)
     ctx.exit(result.exit_code)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.lab.support.real_builds import RealBuilds
+from tests.lab.support.real_builds import make as real_builds_in
 from wslgpu.lab import Lab, LabSpec, down, sweep
 
 LabFactory = Callable[..., Lab]
@@ -55,3 +57,17 @@ def lab(lab_factory: LabFactory, request: pytest.FixtureRequest) -> Iterator[Lab
     made = lab_factory(name=f"t{os.getpid()}-{module}")
     yield made
     down(made.name)
+
+
+@pytest.fixture(scope="session")
+def real_builds(tmp_path_factory: pytest.TempPathFactory) -> RealBuilds:
+    """Mesa and FFmpeg from source, for all tests of the session that need the real ones."""
+    return real_builds_in(tmp_path_factory.mktemp("builds"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Deploys of tests find an empty artifact store, whatever this machine's holds, unless they name another."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WSLGPU_STORE_DIR", str(tmp_path_factory.mktemp("no-artifacts") / "store"))
+        yield

@@ -6,6 +6,7 @@ A row is one thing that people, upgrades or Windows do to a node. ``wslgpu verif
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 NAMESPACE = "k8s.io"
@@ -18,6 +19,9 @@ KEYRING = "/usr/share/keyrings/nvidia-container-toolkit-keyring.gpg"
 HOSTS = "/etc/containerd/certs.d/docker.io/hosts.toml"
 RUNTIME = "/usr/bin/nvidia-container-runtime"
 IMAGE = "docker.io/nvidia/cuda:13.0.0"
+DOZEN = "/opt/wslgpu/mesa-dozen/current"
+FFMPEG = "/opt/wslgpu/ffmpeg/current"
+SYSTEM_MANIFEST = "/etc/vulkan/icd.d/wslgpu_dzn_icd.x86_64.json"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,13 @@ class Drift:
 
 def _red(*ids: str) -> frozenset[str]:
     return frozenset(ids)
+
+
+def _wrapped(case: str) -> str:
+    """Shell that puts another program in FFmpeg's place, which does ``case`` and hands the rest on."""
+    text = f'#!/bin/sh\nPATH={FFMPEG}/bin:$PATH\ncase "$*" in {case} esac\nexec ffmpeg.real "$@"\n'
+    quoted = shlex.quote(text)
+    return f"cd {FFMPEG}/bin && mv ffmpeg ffmpeg.real && printf %s {quoted} >ffmpeg && chmod 755 ffmpeg"
 
 
 WSL = (
@@ -281,4 +292,114 @@ IMAGES = (
     ),
 )
 
-DRIFTS = (*WSL, *BASE, *CONTAINERD, *TOOLKIT_DRIFTS, *IMAGES)
+ARTIFACTS = (
+    Drift(
+        "dozen-library-removed",
+        "mesa_dozen",
+        f"rm {DOZEN}/lib/libvulkan_dzn.so",
+        _red("mesa_dozen.files", "mesa_dozen.manifest", "mesa_dozen.loads"),
+        fast=True,
+    ),
+    Drift(
+        "dozen-library-swapped",
+        "mesa_dozen",
+        f"cp {DOZEN}/lib/libspirv_to_dxil.so {DOZEN}/lib/libvulkan_dzn.so",
+        _red("mesa_dozen.files", "mesa_dozen.loads"),
+    ),
+    Drift(
+        "dozen-manifest-wrong",
+        "mesa_dozen",
+        f"sed -i s/libvulkan_dzn/libvulkan_lvp/ {DOZEN}/share/vulkan/icd.d/dzn_icd.x86_64.json",
+        _red("mesa_dozen.files", "mesa_dozen.manifest", "mesa_dozen.loads"),
+    ),
+    Drift(
+        "dozen-manifest-of-the-distribution",
+        "mesa_dozen",
+        f"sed -i s,../../../lib/,/usr/lib/x86_64-linux-gnu/, {DOZEN}/share/vulkan/icd.d/dzn_icd.x86_64.json",
+        _red("mesa_dozen.files", "mesa_dozen.manifest"),
+    ),
+    Drift("dozen-file-writable", "mesa_dozen", f"chmod 666 {DOZEN}/env.sh", _red("mesa_dozen.files")),
+    Drift(
+        "dozen-link-by-hand",
+        "mesa_dozen",
+        "cd /opt/wslgpu/mesa-dozen && cp -a $(readlink current) mine && ln -sfn mine current",
+        _red("mesa_dozen.version"),
+    ),
+    Drift("dozen-gone", "mesa_dozen", "rm -r /opt/wslgpu/mesa-dozen", _red("mesa_dozen.installed")),
+    Drift(
+        "dozen-dependency-removed",
+        "mesa_dozen",
+        "dpkg --remove --force-depends libxshmfence1",
+        _red("mesa_dozen.links", "mesa_dozen.loads"),
+    ),
+    Drift(
+        "windows-library-missing",
+        "mesa_dozen",
+        "mv /usr/lib/wsl/lib/libd3d12.so /root/",
+        _red("mesa_dozen.windows_libraries"),
+        by_hand="wsl --update",
+        mends="mv /root/libd3d12.so /usr/lib/wsl/lib/",
+    ),
+    Drift("system-manifest-gone", "mesa_dozen", f"rm {SYSTEM_MANIFEST}", _red("mesa_dozen.offer")),
+    Drift(
+        "system-manifest-edited",
+        "mesa_dozen",
+        f"sed -i s/current/old/ {SYSTEM_MANIFEST}",
+        _red("mesa_dozen.offer"),
+    ),
+    Drift(
+        "profile-edited",
+        "mesa_dozen",
+        "sed -i s/NVIDIA/Intel/ /etc/profile.d/wslgpu-mesa-dozen.sh",
+        _red("mesa_dozen.offer"),
+        fast=True,
+    ),
+    Drift(
+        "env-edited",
+        "mesa_dozen",
+        f"sed -i s/VK_ADD_DRIVER_FILES/VK_NO_DRIVER_FILES/g {DOZEN}/env.sh",
+        _red("mesa_dozen.files", "mesa_dozen.env"),
+    ),
+    Drift(
+        "ffmpeg-swapped",
+        "ffmpeg",
+        f"cp /usr/bin/true {FFMPEG}/bin/ffmpeg",
+        _red("ffmpeg.files", "ffmpeg.runs"),
+        fast=True,
+    ),
+    Drift("ffmpeg-wrapped", "ffmpeg", _wrapped("nothing) ;;"), _red("ffmpeg.files")),
+    Drift("ffprobe-removed", "ffmpeg", f"rm {FFMPEG}/bin/ffprobe", _red("ffmpeg.files", "ffmpeg.runs")),
+    Drift(
+        "ffmpeg-of-another-licence",
+        "ffmpeg",
+        _wrapped("*-buildconf*) echo '  --enable-nonfree' ;;"),
+        _red("ffmpeg.files", "ffmpeg.licence"),
+    ),
+    Drift(
+        "ffmpeg-of-fewer-parts",
+        "ffmpeg",
+        _wrapped("*coders | *filters | *hwaccels) ffmpeg.real \"$@\" | grep -vE 'nvenc|cuvid|cuda'; exit ;;"),
+        _red("ffmpeg.files", *(f"ffmpeg.parts.{kind}" for kind in ("encoders", "decoders", "filters", "hwaccels"))),
+    ),
+    Drift(
+        "ffmpeg-that-loses-pictures",
+        "ffmpeg",
+        _wrapped("*clip.mp4*md5*) echo MD5=0; exit ;;"),
+        _red("ffmpeg.files", "ffmpeg.transcode"),
+    ),
+    Drift(
+        "ffmpeg-that-boasts",
+        "ffmpeg",
+        _wrapped("*cuda*) exit 0 ;;"),
+        _red("ffmpeg.files", "ffmpeg.gpu.encode", "ffmpeg.gpu.decode"),
+    ),
+    Drift(
+        "ffmpeg-link-by-hand",
+        "ffmpeg",
+        "cd /opt/wslgpu/ffmpeg && cp -a $(readlink current) mine && ln -sfn mine current",
+        _red("ffmpeg.version"),
+    ),
+    Drift("ffmpeg-gone", "ffmpeg", "rm /opt/wslgpu/ffmpeg/current", _red("ffmpeg.installed")),
+)
+
+DRIFTS = (*WSL, *BASE, *CONTAINERD, *TOOLKIT_DRIFTS, *IMAGES, *ARTIFACTS)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import yaml
 
 from tests.lab.drifts import DRIFTS, Drift
+from tests.lab.support.apply import site
+from tests.lab.support.real_builds import MESA, REDUCED, RealBuilds
 from wslgpu.apply import ApplyRequest, ApplyResult, run_apply
 from wslgpu.lab import Lab
 from wslgpu.report.record import Check, Outcome, Record
@@ -32,8 +37,17 @@ def red(record: Record) -> dict[str, Check]:
 
 
 @pytest.fixture(scope="module")
-def provisioned(lab: Lab) -> Lab:
-    """A node as the deploy leaves it, and green."""
+def provisioned(lab: Lab, real_builds: RealBuilds) -> Iterator[Lab]:
+    """A node as the deploy leaves it, with Mesa and FFmpeg really built, and green."""
+    for build in (MESA, REDUCED):
+        real_builds.have(build)
+    builds = yaml.safe_load(real_builds.site.read_text())
+    with pytest.MonkeyPatch.context() as patch, site(lab, mesa_dozen_offer="system", **builds):
+        patch.setenv("WSLGPU_STORE_DIR", str(real_builds.store))
+        yield _provisioned(lab)
+
+
+def _provisioned(lab: Lab) -> Lab:
     result = apply(lab)
     assert result.exit_code == 0, result.as_json()
     record = judge(lab)

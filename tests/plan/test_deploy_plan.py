@@ -45,15 +45,25 @@ CUDA images | Hold the node's lock
 CUDA images | Pull the base image by digest
 CUDA images | Pull the runtime image by digest
 CUDA images | Pull the devel image by digest
+Mesa Dozen | Hold the node's lock
+Mesa Dozen | Install Vulkan's loader and the libraries that Dozen links
+Mesa Dozen | Install Dozen from the store
+Mesa Dozen | Offer Dozen to Vulkan's loader
+FFmpeg | Hold the node's lock
+FFmpeg | Install the libraries that FFmpeg links
+FFmpeg | Install FFmpeg from the store
 """
 """The order is part of the design: what a component needs comes before it, and nothing before preflight."""
+
+NO_STORE = {"WSLGPU_STORE_DIR": "/nonexistent/store"}
+"""What this machine's own store holds is no part of the plan."""
 
 
 @cache
 def plan(deploy: str = "deploy.py") -> list[str]:
     """Names of the operations, in order."""
     command = [sys.executable, "-m", "pyinfra", "--json", str(INVENTORY), deploy, "--dry"]
-    environment = {**os.environ, "PYINFRA_PROGRESS": "off"}
+    environment = {**os.environ, **NO_STORE, "PYINFRA_PROGRESS": "off"}
     done = subprocess.run(
         command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
@@ -71,6 +81,8 @@ def test_order_and_names() -> None:
         ("containerd", "containerd"),
         ("container_toolkit", "NVIDIA Container Toolkit"),
         ("cuda_images", "CUDA images"),
+        ("mesa_dozen", "Mesa Dozen"),
+        ("ffmpeg", "FFmpeg"),
         ("base", "Base"),
     ],
 )

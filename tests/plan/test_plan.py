@@ -14,13 +14,16 @@ from wslgpu.settings import PROJECT_ROOT
 
 EVERYWHERE = ["Preflight", "WSL", "Base"]
 GPU = ["containerd", "NVIDIA Container Toolkit", "CUDA images"]
+ARTIFACTS = ["Mesa Dozen", "FFmpeg"]
+NO_STORE = {"WSLGPU_STORE_DIR": "/nonexistent/store"}
+"""What this machine's own store holds is no part of the plan."""
 
 
 def pyinfra(inventory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pyinfra", str(inventory), *arguments],
         cwd=PROJECT_ROOT,
-        env={**os.environ, "PYINFRA_FAKE_DELAY": "0", "PYINFRA_FAKE_DELAY_JITTER": "0", **environment},
+        env={**os.environ, **NO_STORE, "PYINFRA_FAKE_DELAY": "0", "PYINFRA_FAKE_DELAY_JITTER": "0", **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -30,10 +33,12 @@ def pyinfra(inventory: Path, *arguments: str, **environment: str) -> subprocess.
 
 @pytest.fixture
 def inventory(tmp_path: Path) -> Path:
-    """Two GPU nodes, of which one has fewer images, and one node in no group of ours."""
+    """Two GPU nodes, of which one has fewer images, one node that builds, and one node in no group of ours."""
     path = tmp_path / "hosts.py"
     path.write_text(
-        'gpu_nodes = ["@fake/one", ("@fake/two", {"cuda_images": []})]\nothers = ["@fake/three"]\n', encoding="utf-8"
+        'gpu_nodes = ["@fake/one", ("@fake/two", {"cuda_images": []})]\nbuild_nodes = ["@fake/builder"]\n'
+        'others = ["@fake/three"]\n',
+        encoding="utf-8",
     )
     return path
 
@@ -57,17 +62,28 @@ def test_gpu_nodes_get_everything_in_order_and_others_only_what_every_node_needs
     done = pyinfra(inventory, "deploy.py", "--debug-operations", "--json")
     assert done.returncode == 0, done.stderr
     text = done.stdout
-    for title in (*EVERYWHERE, *GPU):
+    for title in (*EVERYWHERE, *GPU, *ARTIFACTS):
         assert f"{title} | Hold the node's lock" in text
-    order = [text.index(f'"{title} | ') for title in (*EVERYWHERE, *GPU)]
+    order = [text.index(f'"{title} | ') for title in (*EVERYWHERE, *GPU, *ARTIFACTS)]
     assert order == sorted(order)
 
 
 def test_only_gpu_nodes_change_containers(inventory: Path) -> None:
     plan = planned(inventory)
-    assert set(plan) == {"@fake/one", "@fake/two", "@fake/three"}
+    assert set(plan) == {"@fake/one", "@fake/two", "@fake/builder", "@fake/three"}
     assert set(components(plan["@fake/one"])) & set(GPU) == set(GPU)
-    assert not set(components(plan["@fake/three"])) & set(GPU)
+    assert not set(components(plan["@fake/three"])) & {*GPU, *ARTIFACTS}
+    assert set(components(plan["@fake/builder"])) & {*GPU, *ARTIFACTS} == set(ARTIFACTS)
+
+
+def test_artifacts_that_are_to_go_are_no_longer_offered_before_they_go(inventory: Path) -> None:
+    away = ("--data", "mesa_dozen_install=absent", "--data", "ffmpeg_install=absent")
+    done = pyinfra(inventory, "deploy.py", "--debug-operations", "--json", *away)
+    assert done.returncode == 0, done.stderr
+    steps = ["Mesa Dozen | Offer Dozen to nobody", "Mesa Dozen | Take Dozen away", "FFmpeg | Take FFmpeg away"]
+    order = [done.stdout.index(step) for step in steps]
+    assert order == sorted(order)
+    assert "from the store" not in done.stdout
 
 
 def test_hosts_with_other_data_keep_the_order(inventory: Path) -> None:

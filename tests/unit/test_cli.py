@@ -12,19 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import in_a_process, wslgpu
 from wslgpu.settings import PROJECT_ROOT
-
-
-def wslgpu(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "wslgpu.cli", *arguments],
-        cwd=PROJECT_ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 @pytest.mark.parametrize("command", [[], ["apply"], ["verify"], ["lab"], ["inventory"], ["pins"], ["lab", "up"]])
@@ -42,6 +31,12 @@ def test_a_program_that_asks_for_json_gets_json(words: list[str]) -> None:
     assert (done.returncode, document["exit_code"], document["error"]["class"]) == (2, 2, "usage")
 
 
+def test_the_module_is_the_command() -> None:
+    done = in_a_process(["apply", "nowhere"], PROJECT_ROOT, {})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("wslgpu: there is no inventory 'nowhere'. Give one of local, lab, fleet")
+
+
 def test_shell_completion_is_offered() -> None:
     done = wslgpu(_WSLGPU_COMPLETE="bash_source")
     assert "_wslgpu_completion" in done.stdout
@@ -57,6 +52,7 @@ def test_shell_completion_is_offered() -> None:
         (["nonsense"], "No such command"),
         (["apply", "--lab", "there-is-no-such-lab"], "there-is-no-such-lab"),
         (["verify", "--lab", "there-is-no-such-lab"], "there-is-no-such-lab"),
+        (["verify", "lab", "--lab", "there-is-no-such-lab"], "there-is-no-such-lab"),
         (["verify", "local", "--lab", "default"], "exclude each other"),
         (["verify", "local", "--require", "typo.of.mine"], "no suite of this run has it"),
         (["verify", "local", "--junit", "/nonexistent/report.xml"], "there is no such folder"),

@@ -80,8 +80,13 @@ def run(tmp_path: Path, source: str) -> Found:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
-    return run(tmp_path_factory.mktemp("suite"), SUITE)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("suite")
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> Found:
+    return run(folder, SUITE)
 
 
 def test_every_test_gives_one_record(found: Found) -> None:
@@ -147,7 +152,6 @@ def test_the_problem_quotes_pytests_own_words() -> None:
     assert "SomeError: x" in _problem(4, False, 5, Found(), "noise\nE  SomeError: x\nmore\n")
 
 
-def test_records_are_json_lines(tmp_path: Path) -> None:
-    run(tmp_path, "def test_a():\n    pass\n")
-    lines = (tmp_path / "records").read_text().splitlines()
-    assert [json.loads(line)["event"] for line in lines] == ["collected", "check"]
+def test_records_are_json_lines(found: Found, folder: Path) -> None:
+    lines = (folder / "records").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["collected", *["check"] * len(found.checks)]

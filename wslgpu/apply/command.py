@@ -1,9 +1,10 @@
-"""What ``wslgpu apply`` does around the run itself: data first, then digests, then sudo, then pyinfra."""
+"""What ``wslgpu apply`` does around the run itself: data first, then digests and builds, then sudo, then pyinfra."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from wslgpu.apply.builds import build_missing, missing_builds
 from wslgpu.apply.digests import resolve_missing, unresolved
 from wslgpu.apply.parent import ApplyRequest, run_apply
 from wslgpu.apply.result import ApplyResult
@@ -24,9 +25,10 @@ def apply_command(
     dry: bool,
     verbose: bool,
 ) -> ApplyResult:
-    """Check the data, resolve digests that are missing, and run.
+    """Check the data, resolve digests that are missing, build what is missing where the data lets it, and run.
 
     :raises DataError: wrong data, before any host is contacted
+    :raises BuildError: an artifact could not be built
     :raises UsageError: an unknown component, or sudo asks for a password and there is no terminal
     """
     settings = load(site)
@@ -34,6 +36,8 @@ def apply_command(
     wants_images = not dry and (not only or "cuda_images" in only)
     if wants_images and unresolved(settings) and _used_unresolved(inventory, environment, site):
         resolve_missing(site, write=True)
+    if settings.artifacts_build_missing and not dry:
+        build_missing(missing_builds(inventory, environment, limit, site, only), site)
     request = ApplyRequest(inventory, only, limit, dry, verbose, site, environment)
     if inventory.name == "local.py":
         with sudo_kept():

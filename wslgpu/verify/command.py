@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import fnmatch
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from wslgpu.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, UsageError
 from wslgpu.inventory import ResolvedHost, resolved_hosts
 from wslgpu.report.record import Check, Host, Outcome, Record, now, with_required
 from wslgpu.settings import PROJECT_ROOT, SITE_VARIABLE
+from wslgpu.signals import Terminated, sigterm_raised
 from wslgpu.verify.child import Child, Found, child_environment
 from wslgpu.verify.connection import Connections, NotReached, connections
 
-DEFAULT_SUITES = ("wsl", "base", "containerd", "container_toolkit", "cuda_images", "cuda_kernel")
+DEFAULT_SUITES = (
+    *("wsl", "base", "containerd", "container_toolkit", "cuda_images", "cuda_kernel"),
+    *("mesa_dozen", "ffmpeg"),
+)
 SUITES = (*DEFAULT_SUITES, "after_reboot", "capabilities")
 """Two are asked for by name: ``after_reboot`` says what survived ``wsl --shutdown`` and runs after one;
 ``capabilities`` holds the node against the whole catalogue."""
@@ -75,7 +75,7 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Record:
     run = _Run(request, suites, progress)
     started, clock = now(), time.monotonic()
     with (
-        _sigterm_raised(),
+        sigterm_raised(),
         connections(hosts) as connected,
         ThreadPoolExecutor(max_workers=request.hosts_at_once) as pool,
     ):
@@ -83,34 +83,12 @@ def verify(request: VerifyRequest, progress: Progress = silent) -> Record:
         try:
             for result in pending.values():
                 result.result()
-        except _Terminated:
+        except Terminated:
             run.interrupt(EXIT_TERMINATED)
         except KeyboardInterrupt:
             run.interrupt(EXIT_INTERRUPTED)
     done = tuple(run.done.get(host.name, Host(host.name, unknown="interrupted")) for host in hosts)
     return Record(done, started, time.monotonic() - clock, run.interrupted)
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came, or the terminal went away."""
-
-
-@contextmanager
-def _sigterm_raised() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that connections are closed; only the main thread may."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handler(_number: int, _frame: FrameType | None) -> None:
-        raise _Terminated
-
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, old in previous.items():
-            signal.signal(number, old)
 
 
 class _Run:

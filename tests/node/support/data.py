@@ -12,14 +12,18 @@ from wslgpu.errors import WslgpuError
 from wslgpu.inventory import ResolvedHost, parse_inventory, resolved_hosts
 from wslgpu.settings import Settings, load, of_data
 
+_GPU = frozenset({"gpu_nodes"})
+_GPU_AND_BUILD = frozenset({"gpu_nodes", "build_nodes"})
 COMPONENT_GROUPS = {
-    "containerd": "gpu_nodes",
-    "container_toolkit": "gpu_nodes",
-    "cuda_images": "gpu_nodes",
-    "cuda_kernel": "gpu_nodes",
-    "after_reboot": "gpu_nodes",
+    "containerd": _GPU,
+    "container_toolkit": _GPU,
+    "cuda_images": _GPU,
+    "cuda_kernel": _GPU,
+    "mesa_dozen": _GPU_AND_BUILD,
+    "ffmpeg": _GPU_AND_BUILD,
+    "after_reboot": _GPU,
 }
-"""Suites whose component only the hosts of a group are given; the others hold for every host."""
+"""Suites whose component only the hosts of some groups are given; the others hold for every host."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class NodeData:
 
     def has(self, component: str) -> bool:
         """Whether the deploy gives this host the component."""
-        return COMPONENT_GROUPS.get(component, "") in ("", *self.groups)
+        return component not in COMPONENT_GROUPS or bool(COMPONENT_GROUPS[component] & self.groups)
 
 
 def data_of(config: pytest.Config, host_name: str) -> NodeData:

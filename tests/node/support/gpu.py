@@ -25,3 +25,8 @@ def require(node: Node) -> None:
 def ask(node: Node, question: str) -> Answer:
     """Ask the host's nvidia-smi one of :data:`QUESTIONS`."""
     return node.kept(NVIDIA_SMI, *QUESTIONS[question], timeout_s=30)
+
+
+def is_stand_in(node: Node) -> bool:
+    """Whether libcuda says of itself that it is the lab's stand-in."""
+    return node.kept("grep", "-qa", "wslgpu_stand_in", "/usr/lib/wsl/lib/libcuda.so.1").ok

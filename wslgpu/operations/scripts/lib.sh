@@ -39,3 +39,8 @@ put_file() {
     sync "$_directory"
     trap - EXIT
 }
+
+# tree_of FOLDER: kind, mode, owner, link target and path of everything in an installed artifact, one line each, sorted.
+tree_of() {
+    (cd "$1" && find . -path ./.wslgpu -prune -o -printf '%y %m %U:%G %l %p\n' | sort)
+}
