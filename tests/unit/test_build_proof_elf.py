@@ -93,6 +93,14 @@ def test_other_versions_that_all_targets_have(version: str) -> None:
     assert unrunnable(_asking(version), known_targets(), {}) == []
 
 
+def test_versions_of_a_library_that_is_brought_ask_for_nothing() -> None:
+    """Mesa's libEGL_mesa asks its own libgallium for a version of that name."""
+    asking = _asking("libgallium-25.0.7.so", soname="libgallium-25.0.7.so")
+    assert unrunnable(asking, known_targets(), {})
+    own = {"lib/libgallium-25.0.7.so": replace(next(iter(asking.values())), versions=(), needed=(), imports={})}
+    assert unrunnable({**asking, **own}, known_targets(), {}) == []
+
+
 def test_a_zlib_symbol_that_ubuntu_22_04_does_not_have() -> None:
     (found,) = unrunnable(_asking("ZLIB_1.2.12", soname="libz.so.1"), known_targets(), {})
     assert "ZLIB_1.2.9 at most (ubuntu 22.04)" in found

@@ -63,13 +63,17 @@ def hardening(files: Mapping[str, Elf], waived: Iterable[str] = ()) -> list[str]
 
 def outside(files: Mapping[str, Elf]) -> dict[str, list[str]]:
     """The sonames that are linked and not brought -> the files that link them."""
-    brought = {elf.soname for elf in files.values()} | {name.rpartition("/")[2] for name in files}
     found: dict[str, list[str]] = {}
     for name, elf in files.items():
         for soname in elf.needed:
-            if soname not in brought:
+            if soname not in brought(files):
                 found.setdefault(soname, []).append(name)
     return found
+
+
+def brought(files: Mapping[str, Elf]) -> set[str]:
+    """The sonames, and file names, of what the artifact has itself."""
+    return {elf.soname for elf in files.values()} | {name.rpartition("/")[2] for name in files}
 
 
 def requirements_of(files: Mapping[str, Elf]) -> Requirements:
@@ -106,9 +110,10 @@ def unrunnable(files: Mapping[str, Elf], table: Targets, symbols: Symbols) -> li
         for soname, names in sorted(outside(files).items())
         if soname not in table.libraries
     ]
+    own = brought(files)
     for target_name, target in table.targets.items():
         for name, elf in files.items():
-            wrong += [f"{name} {problem} ({target_name})" for problem in _of_versions(elf, target)]
+            wrong += [f"{name} {problem} ({target_name})" for problem in _of_versions(elf, target, own)]
             wrong += [f"{name} {problem} ({target_name})" for problem in _of_symbols(elf, target, table, symbols)]
         wrong += [
             f"{', '.join(names)} links {soname}, which is not there ({target_name})"
@@ -118,9 +123,11 @@ def unrunnable(files: Mapping[str, Elf], table: Targets, symbols: Symbols) -> li
     return wrong
 
 
-def _of_versions(elf: Elf, target: Target) -> list[str]:
+def _of_versions(elf: Elf, target: Target, own: set[str]) -> list[str]:
     wrong = []
     for soname, version in elf.versions:
+        if soname in own:
+            continue
         family, _, rest = version.partition("_")
         if version.startswith("VA_API_"):
             family, rest = "VA_API", version.removeprefix("VA_API_")
