@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from wslgpu.build.errors import count_words
 from wslgpu.build.places import store_dir
 from wslgpu.build.record import ArtifactRecord
 from wslgpu.errors import ErrorClass, UsageError, WslgpuError
@@ -68,9 +69,10 @@ def list_artifacts(as_json: bool) -> None:
     for record in records:
         size = f"{record.size_bytes / 1e6:.1f} MB"
         click.echo(clean(f"{record.name:<44} {size:>9}  {record.created:<20}  {record.licence}"))
-    click.echo(f"{len(records)} artifacts in {place.path}", err=True)
+    click.echo(f"{count_words(len(records), 'artifact')} in {place.path}", err=True)
     if aside := quarantine.notes(place.path):
-        click.echo(f"{len(aside)} files were corrupted and set aside: {quarantine.folder_of(place.path)}", err=True)
+        found = count_words(len(aside), "file")
+        click.echo(f"{found} corrupted and set aside: {quarantine.folder_of(place.path)}", err=True)
 
 
 @store.command()
