@@ -312,7 +312,13 @@ def test_a_probe_that_is_killed_leaves_no_child_that_hangs(number: signal.Signal
     libraries = tree("one-gpu", "cuda.cuInit = hang")
     environment = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": str(libraries)}
     with subprocess.Popen(
-        ["sh", "-s"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, start_new_session=True
+        ["sh", "-s"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+        # whoever runs the tests under nohup has it ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     ) as shell:
         assert shell.stdin is not None
         shell.stdin.write(payload(Level.QUICK))
