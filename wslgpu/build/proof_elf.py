@@ -63,10 +63,10 @@ def hardening(files: Mapping[str, Elf], waived: Iterable[str] = ()) -> list[str]
 
 def outside(files: Mapping[str, Elf]) -> dict[str, list[str]]:
     """The sonames that are linked and not brought -> the files that link them."""
-    found: dict[str, list[str]] = {}
+    own, found = brought(files), dict[str, list[str]]()
     for name, elf in files.items():
         for soname in elf.needed:
-            if soname not in brought(files):
+            if soname not in own:
                 found.setdefault(soname, []).append(name)
     return found
 
