@@ -195,6 +195,16 @@ def test_paths_that_are_not_the_builds(out: Path, recipe: Recipe) -> None:
     _prove(out, recipe)
 
 
+def test_a_recipe_may_say_why_its_files_hold_a_path(out: Path, recipe: Recipe) -> None:
+    SPOILED["a path of the build"][0](out)
+    reason = "its makefile writes it there"
+    blocks = {**recipe.proofs, "files": [{"waived": {"build-path": reason}}]}
+    proofs, _ = _prove(out, recipe.model_copy(update={"proofs": blocks}))
+    assert proofs[0].found.endswith(f"; not build-path: {reason}")
+    with pytest.raises(DataError, match=r"proofs\.files"):
+        blocks_of(recipe.model_copy(update={"proofs": {"files": [{"waived": {"setuid": reason}}]}}), {})
+
+
 def test_a_symbol_that_a_target_does_not_have(out: Path, recipe: Recipe) -> None:
     known = known_targets()
     old = known.targets["debian 12"].model_copy(update={"glibc": "2.2.4"})

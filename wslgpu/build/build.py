@@ -38,7 +38,7 @@ def build(name: str, settings: Settings, options: BuildRequest) -> ArtifactRecor
     plan = make_plan(name, settings, recipes=options.recipes, site=options.site)
     licence_of(plan.recipe, plan.options, plan.sources)
     machine.require_machine(cache_dir())
-    store = Store(store_dir())
+    store = Store(options.store or store_dir())
     progress = Progress(options.out, len(steps_of(plan.recipe)), options.prefix, options.verbose)
     with named_trouble("preparing the build", cache_dir()):
         log = new_log(name)

@@ -21,6 +21,7 @@ _VERSION_3 = frozenset({"Apache-2.0", "LGPL-3.0-or-later"})
 
 TAKES: Mapping[str, frozenset[str]] = {
     "MIT": _PERMISSIVE,
+    "Apache-2.0": _PERMISSIVE | {"Apache-2.0"},
     "LGPL-2.1-or-later": _PERMISSIVE | _LGPL,
     "LGPL-3.0-or-later": _PERMISSIVE | _LGPL | _VERSION_3,
     "GPL-2.0-or-later": _PERMISSIVE | _LGPL | _GPL_2,

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 import stat
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from wslgpu.build.pack import below, member_problem
+from wslgpu.pins import Strict
 
 BUILD_PATH = re.compile(rb"(?<![\w.\-/])(?:/(?:build|sources)(?=[/\0])|/(?:recipe|out)/)[^\0\n\"']{0,120}")
 """A path of the sandbox (see wslgpu.build.recipe), and not the end of some longer path."""
@@ -15,13 +20,23 @@ BUILD_PATH = re.compile(rb"(?<![\w.\-/])(?:/(?:build|sources)(?=[/\0])|/(?:recip
 LICENCE_FOLDERS = ("share/doc/", "share/licenses/")
 
 
+class FilesBlock(Strict):
+    """What a recipe says of its files.
+
+    :param waived: rule that cannot be kept -> why
+    """
+
+    waived: dict[Literal["build-path"], Annotated[str, Field(min_length=10)]] = {}
+
+
 def members(out: Path) -> list[tuple[str, Path]]:
     """Everything below a folder, links not followed: (name relative to it, path), sorted."""
     return sorted((path.relative_to(out).as_posix(), path) for path in below(out))
 
 
-def findings(out: Path) -> tuple[list[str], str]:
+def findings(out: Path, waived: Iterable[str] = ()) -> tuple[list[str], str]:
     """What is wrong with the tree, and what was found where nothing is."""
+    look_inside = "build-path" not in set(waived)
     wrong: list[str] = []
     counts = {"files": 0, "links": 0, "folders": 0}
     for name, path in members(out):
@@ -35,12 +50,13 @@ def findings(out: Path) -> tuple[list[str], str]:
         elif stat.S_ISREG(status.st_mode):
             counts["files"] += 1
             wrong += _of_mode(name, status.st_mode)
-            wrong += _of_content(name, path)
+            wrong += _of_content(name, path) if look_inside else []
         else:
             wrong.append(f"{name} is neither a file, a folder nor a link")
     if not counts["files"]:
         wrong.append("there is no file: the build installed nothing")
-    return wrong, ", ".join(f"{count} {kind}" for kind, count in counts.items()) + ", no path of the build in them"
+    listed = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    return wrong, listed + (", no path of the build in them" if look_inside else "")
 
 
 def licence_findings(out: Path) -> tuple[list[str], str]:

@@ -12,6 +12,7 @@ from wslgpu.build import proof_elf, proof_ffmpeg, proof_files, proof_vulkan
 from wslgpu.build.pins import OptionValue
 from wslgpu.build.proof_elf import ElfBlock
 from wslgpu.build.proof_ffmpeg import FfmpegBlock, Runner
+from wslgpu.build.proof_files import FilesBlock
 from wslgpu.build.proof_vulkan import VulkanBlock
 from wslgpu.build.recipe import Recipe, is_on
 from wslgpu.build.record import Proof, Requirements
@@ -24,8 +25,9 @@ FINDINGS_SHOWN = 30
 
 
 class Blocks(Strict):
-    """The ``proofs`` of a recipe, merged for one choice of options. ``elf`` is always proven."""
+    """The ``proofs`` of a recipe, merged for one choice of options. ``files`` and ``elf`` are always proven."""
 
+    files: FilesBlock = FilesBlock()
     elf: ElfBlock = ElfBlock()
     vulkan: VulkanBlock | None = None
     ffmpeg: FfmpegBlock | None = None
@@ -78,7 +80,8 @@ def prove(
     """
     table = table or known_targets()
     blocks = blocks_of(recipe, options)
-    wrong, found = proof_files.findings(out)
+    wrong, found = proof_files.findings(out, blocks.files.waived)
+    found += "".join(f"; not {rule}: {why}" for rule, why in blocks.files.waived.items())
     untold, texts = proof_files.licence_findings(out)
     wrong += untold
     proofs = [Proof(name="files", found=found), Proof(name="licence", found=f"{recipe.licence}: {texts}")]

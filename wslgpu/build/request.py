@@ -27,6 +27,7 @@ class BuildRequest:
     :param recipes: a folder with recipes of one's own
     :param site: the site file that the settings came from, for messages
     :param prefix: what stands before each line of progress
+    :param store: where the artifact is kept; None: the user's store
     """
 
     jobs: int | None = None
@@ -38,6 +39,7 @@ class BuildRequest:
     site: Path | None = None
     verbose: bool = False
     prefix: str = ""
+    store: Path | None = None
     out: TextIO = field(default_factory=lambda: sys.stderr)
 
 
