@@ -66,6 +66,20 @@ def load_yaml(path: Path) -> YamlDocument:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError("is not UTF-8 text", f"{path}:{line}", "Save the file as UTF-8.") from error
+    documents = parse_documents(text, path)
+    if len(documents) > 1:
+        raise DataError(
+            "holds more than one document", documents[1].where(), "Keep one, and no line of --- in between."
+        )
+    return documents[0] if documents else YamlDocument(path, {}, {})
+
+
+def parse_documents(text: str, path: Path) -> list[YamlDocument]:
+    """The documents of a text, divided by lines of ``---``.
+
+    :param path: what the text is called in errors
+    :raises DataError: not YAML, a duplicate key, an alias, a non-string key
+    """
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             if isinstance(event, yaml.AliasEvent):
@@ -74,16 +88,19 @@ def load_yaml(path: Path) -> YamlDocument:
                     f"{path}:{event.start_mark.line + 1 if event.start_mark else 1}",
                     "Write the value out.",
                 )
-        node = yaml.compose(text, Loader=_LOADER)
+        nodes = list(yaml.compose_all(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise DataError(f"is not YAML: {error.problem}", f"{path}:{line}", "Mend the syntax.") from error
     except yaml.YAMLError as error:
         raise DataError(f"is not YAML: {error}".splitlines()[0], str(path)) from error
-    lines: dict[tuple[_LocPart, ...], int] = {}
-    data = _build(node, (), lines, path, yaml.SafeLoader("")) if node is not None else {}
-    return YamlDocument(path, data, lines)
+    documents = []
+    for node in nodes:
+        lines: dict[tuple[_LocPart, ...], int] = {}
+        data = _build(node, (), lines, path, yaml.SafeLoader(""))
+        documents.append(YamlDocument(path, data, lines))
+    return documents
 
 
 def _build(

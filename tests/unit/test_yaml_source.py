@@ -93,3 +93,11 @@ def test_an_unknown_key_is_named_by_its_own_line(tmp_path: Path) -> None:
         validate(Table, document)
     assert error.value.where == f"{document.path}:4"
     assert error.value.what == "colour: is not a key that wslgpu knows"
+
+
+def test_a_second_document_is_an_error_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.yml"
+    path.write_text("a: 1\n---\nb: 2\n")
+    with pytest.raises(DataError, match="more than one document") as error:
+        load_yaml(path)
+    assert error.value.where == f"{path}:3"
