@@ -14,6 +14,7 @@ import yaml
 KIND = "nvidia.com/gpu"
 OUR_PATH = "/etc/cdi/nvidia.yaml"
 REFRESH_PATH = "/var/run/cdi/nvidia.yaml"
+VIDEO_PATH = "/etc/cdi/wslgpu-video.yaml"
 HEADER = "# Made by wslgpu with nvidia-ctk cdi generate; made anew when the driver store or the toolkit changes.\n"
 
 

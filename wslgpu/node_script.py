@@ -44,6 +44,22 @@ def _text(path: Path) -> str:
     return "\n".join(lines)
 
 
+def program(path: Path) -> str:
+    """A script with ``lib.sh`` before it as a program of its own, to be installed on a node; comments stay.
+
+    ``# include:`` is resolved as for a script that is sent.
+    """
+    return f"#!/bin/sh\n{_whole(_LIBRARY)}{_whole(path)}"
+
+
+def _whole(path: Path) -> str:
+    parts: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        match = _INCLUDE.fullmatch(line.rstrip("\n"))
+        parts.append(_whole(path.parent / match["name"]) if match else line)
+    return "".join(parts)
+
+
 def command_line(path: Path, arguments: Iterable[str | int | bool] = ()) -> str:
     """The shell command that runs a script file with ``lib.sh`` before it.
 

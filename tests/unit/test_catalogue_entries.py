@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -371,6 +372,39 @@ def test_codec_libraries_by_the_toolkit_s_version(
     document = healthy({"toolkit.cdi_specs": [spec], "toolkit.packages": packages})
     judge = Judge(with_derived(document), catalogue, datetime.date(2026, 11, 21))
     assert judge.capability("container.cdi.codec_libraries").state is state
+
+
+VIDEO: dict[str, Any] = {
+    "file": "/etc/cdi/wslgpu-video.yaml",
+    "kind": "wslgpu.dev/gpu",
+    "cdi_version": "0.3.0",
+    "devices": ["video"],
+    "device_nodes": ["/dev/dxg"],
+    "mounts": ["/usr/lib/wsl/lib/libnvcuvid.so.1", "/usr/lib/wsl/lib/libnvidia-encode.so.1"],
+    "missing": [],
+    "hooks": ["update-ldcache"],
+}
+
+
+@pytest.mark.parametrize(
+    ("gpu_mounts", "video", "device", "either"),
+    [
+        ([], None, State.RECORDED, State.RECORDED),
+        ([], VIDEO, State.WORKS, State.WORKS),
+        ([], VIDEO | {"missing": VIDEO["mounts"]}, State.RECORDED, State.RECORDED),
+        ([], VIDEO | {"mounts": ["/usr/lib/wsl/lib/libnvcuvid.so.1"]}, State.RECORDED, State.RECORDED),
+        (VIDEO["mounts"], None, State.RECORDED, State.WORKS),
+        (VIDEO["mounts"], VIDEO | {"mounts": []}, State.WORKS, State.WORKS),
+    ],
+)
+def test_codec_libraries_through_a_device_of_their_own(
+    gpu_mounts: list[str], video: dict[str, Any] | None, device: State, either: State, catalogue: Catalogue
+) -> None:
+    gpu = healthy().get("toolkit.cdi_specs").value[0] | {"mounts": gpu_mounts}
+    document = healthy({"toolkit.cdi_specs": [gpu, *([video] if video else [])]})
+    judge = Judge(with_derived(document), catalogue, datetime.date(2026, 11, 21))
+    assert judge.capability("container.cdi.video_device").state is device
+    assert judge.capability("container.codec_libraries").state is either
 
 
 @pytest.mark.parametrize(

@@ -38,5 +38,5 @@ def test_ours_is_told_by_its_header_and_still_parses() -> None:
 
 
 def test_the_script_writes_the_same_header() -> None:
-    script = Path(cdi.__file__).parent / "operations" / "scripts" / "cdi_spec.sh"
+    script = Path(cdi.__file__).parent / "operations" / "scripts" / "gpu_spec.sh"
     assert cdi.HEADER.rstrip("\n") in script.read_text()

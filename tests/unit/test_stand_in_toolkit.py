@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +329,57 @@ def test_a_hook_finds_the_containers_root(tmp_path: Path) -> None:
         cdi_hook.container_root({"bundle": str(tmp_path)})
     (tmp_path / "rootfs").mkdir()
     assert cdi_hook.container_root({"bundle": str(tmp_path)}) == tmp_path / "rootfs"
+
+
+# --- qualified names, as internal/info and internal/modifier/cdi.go of the genuine program treat them
+
+VIDEO = "nvidia.com/gpu=all,wslgpu.dev/gpu=video"
+
+
+@pytest.fixture
+def two_specs(node: cdi.Node) -> cdi.Node:
+    """A node with a spec of nvidia.com/gpu in /var/run/cdi and one of the video device in /etc/cdi."""
+    for folder, kind, device in (("var/run/cdi", cdi.KIND, "all"), ("etc/cdi", "wslgpu.dev/gpu", "video")):
+        edits = {"mounts": [{"hostPath": f"/{device}", "containerPath": f"/{device}"}]}
+        spec = {"kind": kind, "devices": [{"name": device, "containerEdits": edits}]}
+        (node.root / folder).mkdir(parents=True)
+        (node.root / folder / "spec.json").write_text(json.dumps(spec), encoding="utf-8")
+    return node
+
+
+@pytest.mark.parametrize("mode", ["auto", "cdi", "jit-cdi"])
+def test_qualified_names_alone_come_from_the_spec_folders(two_specs: cdi.Node, mode: str) -> None:
+    edits = runtime.requested_edits(oci_spec(NVIDIA_VISIBLE_DEVICES=VIDEO), settings(mode), two_specs, QUIET)
+    assert edits is not None
+    assert [mount["hostPath"] for mount in edits["mounts"]] == ["/all", "/video"]
+
+
+@pytest.mark.parametrize("mode", ["auto", "jit-cdi"])
+@pytest.mark.parametrize("value", ["all,wslgpu.dev/gpu=video", "0,wslgpu.dev/gpu=video"])
+def test_a_name_of_the_other_sort_beside_a_qualified_one_is_refused(two_specs: cdi.Node, mode: str, value: str) -> None:
+    with pytest.raises(runtime.InjectError, match="not supported when requesting other CDI devices"):
+        runtime.requested_edits(oci_spec(NVIDIA_VISIBLE_DEVICES=value), settings(mode), two_specs, QUIET)
+
+
+def test_in_mode_cdi_a_plain_name_is_of_the_default_kind(two_specs: cdi.Node) -> None:
+    spec = oci_spec(NVIDIA_VISIBLE_DEVICES="all,wslgpu.dev/gpu=video")
+    edits = runtime.requested_edits(spec, settings("cdi"), two_specs, QUIET)
+    assert edits is not None
+    assert [mount["hostPath"] for mount in edits["mounts"]] == ["/all", "/video"]
+
+
+def test_the_legacy_mode_refuses(two_specs: cdi.Node) -> None:
+    with pytest.raises(runtime.InjectError, match="legacy"):
+        runtime.requested_edits(oci_spec(NVIDIA_VISIBLE_DEVICES=VIDEO), settings("legacy"), two_specs, QUIET)
+
+
+def test_the_hooks_of_two_specs_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The genuine hook writes a file of its own for each call, so that no call takes another's folders away."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/ld.so.cache").touch()
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0))
+    for folder in ("/store", "/usr/lib/wsl/lib"):
+        cdi_hook.update_ldcache(tmp_path, [folder], "/sbin/ldconfig")
+    files = list((tmp_path / "etc/ld.so.conf.d").iterdir())
+    assert {path.read_text(encoding="utf-8") for path in files} == {"/store\n", "/usr/lib/wsl/lib\n"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o644}

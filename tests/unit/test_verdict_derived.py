@@ -264,6 +264,18 @@ def test_cdi_takes_only_the_gpus_specs() -> None:
     assert derived("cdi", {"toolkit.cdi_specs": specs}).value["missing"] == ["/gone"]
 
 
+def test_cdi_takes_the_video_device_beside_them() -> None:
+    video = spec(
+        "/etc/cdi/wslgpu-video.yaml", "site.example/x", devices=["video"], mounts=["/a/libnvcuvid.so.1"], missing=["/a"]
+    )
+    gpu = spec("/etc/cdi/nvidia.yaml", mounts=["/b/libnvidia-encode.so.1", "/b/libcuda.so.1.1"])
+    value = derived("cdi", {"toolkit.cdi_specs": [gpu, video]}).value
+    assert (value["video_devices"], value["video_missing"]) == (["site.example/x=video"], ["/a"])
+    assert value["codec_mounts"] == ["/b/libnvidia-encode.so.1"]
+    assert value["all_codec_mounts"] == ["/a/libnvcuvid.so.1", "/b/libnvidia-encode.so.1"]
+    assert (value["missing"], value["duplicate_kinds"]) == ([], [])
+
+
 def test_storage() -> None:
     rows = [
         {"path": "/mnt/c/models", "filesystem": "9p", "on_windows": True},

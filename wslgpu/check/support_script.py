@@ -35,7 +35,7 @@ COMMANDS = {
     "journal of containerd": f"{_JOURNAL} -u containerd",
     "journal of docker": f"{_JOURNAL} -u docker",
     "journal of kubelet": f"{_JOURNAL} -u kubelet -u k3s",
-    "journal of nvidia-cdi-refresh": f"{_JOURNAL} -u nvidia-cdi-refresh",
+    "journal of nvidia-cdi-refresh": f"{_JOURNAL} -u nvidia-cdi-refresh -u wslgpu-cdi-refresh",
     "kernel messages of the GPU driver": f"dmesg | grep -iE 'dxg|nvidia|nvrm' | tail -n {LINES}",
     "failed units": "systemctl --no-pager --plain --no-legend --failed",
 }

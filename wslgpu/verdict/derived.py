@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from wslgpu.cdi import KIND, OUR_PATH, REFRESH_PATH
+from wslgpu.cdi import KIND, OUR_PATH, REFRESH_PATH, VIDEO_PATH
 from wslgpu.probe.document import Observation, Observations, Status
 from wslgpu.probe.registry import derived_kinds
 from wslgpu.report.plain import clean
@@ -48,20 +48,29 @@ def _clock(seen: Seen) -> dict[str, Any]:
 def _cdi(seen: Seen) -> dict[str, Any]:
     specs = seen.value("toolkit.cdi_specs")
     gpu_specs = [spec for spec in specs if spec["kind"] == KIND]
+    video_specs = [spec for spec in specs if spec["file"] == VIDEO_PATH and spec["kind"] not in ("", KIND)]
     files: dict[str, list[str]] = {}
     for spec in specs:
         files.setdefault(spec["kind"], []).append(spec["file"])
-    mounts = _sorted(path for spec in gpu_specs for path in spec["mounts"])
     return {
         "gpu_devices": _sorted(device for spec in gpu_specs for device in spec["devices"]),
         "gpu_specs": _sorted(spec["file"] for spec in gpu_specs),
         "missing": _sorted(path for spec in gpu_specs for path in spec["missing"]),
-        "codec_mounts": [path for path in mounts if path.rsplit("/", 1)[-1].startswith(CODEC_LIBRARIES)],
+        "codec_mounts": _codecs(gpu_specs),
+        # the device that completes nvidia.com/gpu, of whatever kind the site calls it
+        "video_devices": _sorted(f"{spec['kind']}={device}" for spec in video_specs for device in spec["devices"]),
+        "video_missing": _sorted(path for spec in video_specs for path in spec["missing"]),
+        "all_codec_mounts": _codecs([*gpu_specs, *video_specs]),
         # ours and that of NVIDIA's refresh unit stand side by side by design: the later directory counts
         "duplicate_kinds": _sorted(
             kind for kind, paths in files.items() if len(paths) > 1 and set(paths) != {OUR_PATH, REFRESH_PATH}
         ),
     }
+
+
+def _codecs(specs: list[dict[str, Any]]) -> list[str]:
+    mounts = _sorted(path for spec in specs for path in spec["mounts"])
+    return [path for path in mounts if path.rsplit("/", 1)[-1].startswith(CODEC_LIBRARIES)]
 
 
 def _storage(seen: Seen) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from typing import Any
 from . import NOTICE, cli
 from .log import Logger
 
-CONF = "/etc/ld.so.conf.d/00-nvidia-stand-in.conf"
+CONF_FOLDER = "/etc/ld.so.conf.d"
+CONF_PREFIX = "00-nvcr-"
+"""As the genuine hook names its files: one of its own for each call, so that the folders of two specs add up."""
 
 
 class HookError(Exception):
@@ -91,9 +93,11 @@ def update_ldcache(root: Path, folders: list[str], ldconfig: str) -> None:
     if not (root / "etc/ld.so.cache").exists():
         command += ["-n", *folders]
     else:
-        conf = root / CONF.lstrip("/")
-        conf.parent.mkdir(parents=True, exist_ok=True)
-        conf.write_text("".join(f"{folder}\n" for folder in folders), encoding="utf-8")
+        conf_folder = root / CONF_FOLDER.lstrip("/")
+        conf_folder.mkdir(parents=True, exist_ok=True)
+        conf = conf_folder / f"{CONF_PREFIX}{os.urandom(5).hex()}.conf"
+        with conf.open("x", encoding="utf-8") as file:
+            file.write("".join(f"{folder}\n" for folder in folders))
         conf.chmod(0o644)
         command += ["-C", "/etc/ld.so.cache", "-f", "/etc/ld.so.conf"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,15 +1,18 @@
 """nvidia-container-runtime: rewrites a bundle's config.json, then becomes runc.
 
-Modes as in the genuine program since 1.18: ``auto`` makes the spec in memory for what the container asks
-by NVIDIA_VISIBLE_DEVICES ("jit-cdi"), and looks fully qualified names up in the spec folders, as mode
-``cdi`` does with every request. WSL2 knows one device only, ``all``: in jit-cdi an index, a UUID and
-"none" alike give all GPUs (container toolkit #21; "none" is honoured only after 1.20.0).
+Modes as in the genuine program since 1.18 (internal/info and internal/modifier/cdi.go): ``auto`` is ``cdi``
+where a container asks by fully qualified names alone, else ``jit-cdi``. Both look fully qualified names up
+in the spec folders; any other name is of the default kind in ``cdi``, and in ``jit-cdi`` of the kind whose
+spec is made in memory, which cannot be asked for beside another. WSL2 knows one device only, ``all``: in
+jit-cdi an index, a UUID and "none" alike give all GPUs (container toolkit #21; "none" is honoured only
+after 1.20.0).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -109,11 +112,19 @@ def requested_edits(
     names = _annotated(spec, settings) or _visible(spec, settings)
     if not names:
         return None
-    qualified = ["=" in name and not name.startswith(f"{JIT_KIND}=") for name in names]
-    if mode == "cdi" or (mode == "auto" and all(qualified)):
+    if mode == "cdi" or (mode == "auto" and all(_qualified(name) for name in names)):
         kind = config.lookup(settings, "nvidia-container-runtime.modes.cdi.default-kind")
+    else:
+        kind = JIT_KIND
+    wanted = [name if _qualified(name) else f"{kind}={name}" for name in names]
+    automatic = [name for name in wanted if name.startswith(f"{JIT_KIND}=")]
+    if automatic and len(automatic) < len(wanted):
+        raise InjectError(
+            "requesting a CDI device with vendor 'runtime.nvidia.com' is not supported when requesting other CDI"
+            " devices"
+        )
+    if not automatic:
         spec_dirs = config.lookup(settings, "nvidia-container-runtime.modes.cdi.spec-dirs")
-        wanted = [name if "=" in name else f"{kind}={name}" for name in names]
         devices, _ = cdi.read_specs(node, spec_dirs)
         missing = [name for name in wanted if name not in devices]
         if missing:
@@ -123,6 +134,11 @@ def requested_edits(
         return cdi.merge(*(devices[name] for name in dict.fromkeys(wanted)))
     generated = cdi.generate(node, VERSION, Logger(quiet=True, json_file=log.json_file))
     return cdi.merge(generated["devices"][0]["containerEdits"], generated["containerEdits"])
+
+
+def _qualified(name: str) -> bool:
+    """VENDOR/CLASS=NAME, as the CDI library tells a name from an index or a UUID."""
+    return re.fullmatch(r"[A-Za-z][\w.-]*/[A-Za-z][\w.-]*=[\w.:-]+", name) is not None
 
 
 def _annotated(spec: dict[str, Any], settings: dict[str, Any]) -> list[str]:
