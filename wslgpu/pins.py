@@ -89,22 +89,19 @@ class ToolkitRepository(Strict):
     source: Url
 
 
-class ImagePin(Strict):
-    """One image.
+class PinnedImage(Strict):
+    """An image in a registry.
 
     :param digest: of the index or manifest, or ``unresolved``
     :param seen: where and when the digest was seen
     :param verified: somebody compared it with the registry itself
-    :param size_bytes: compressed size, about; what is asked of the disk before pulling is three times that
     """
 
-    role: Literal["base", "runtime", "devel"]
     repository: Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+$")]
     tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
     digest: Digest
     seen: str = ""
     verified: bool = False
-    size_bytes: Annotated[int, Field(gt=0)]
 
     @property
     def name(self) -> str:
@@ -120,6 +117,16 @@ class ImagePin(Strict):
         if self.digest == UNRESOLVED:
             raise ValueError(f"{self.name} has no digest")
         return f"{self.repository}@{self.digest}"
+
+
+class ImagePin(PinnedImage):
+    """One of the images that nodes have ready.
+
+    :param size_bytes: compressed size, about; what is asked of the disk before pulling is three times that
+    """
+
+    role: Literal["base", "runtime", "devel"]
+    size_bytes: Annotated[int, Field(gt=0)]
 
 
 class Pins(Strict):

@@ -19,6 +19,8 @@ from wslgpu import wsl_keys
 from wslgpu.build.pins import BuildPin, Identifier, KnownCrash, SourcePin, as_data, check_sources, load_builds
 from wslgpu.build.record import Sha256Digest
 from wslgpu.errors import DataError
+from wslgpu.kubernetes.k3s_pins import load_k3s
+from wslgpu.kubernetes.node_settings import KubernetesNodeSettings
 from wslgpu.pins import (
     DebianVersion,
     Fingerprint,
@@ -31,10 +33,15 @@ from wslgpu.pins import (
     load_pins,
 )
 from wslgpu.project import PROJECT_ROOT as PROJECT_ROOT
+from wslgpu.workloads import plugin_pins, vllm_pins
+from wslgpu.workloads.plugin_settings import PluginSettings
+from wslgpu.workloads.workload_settings import WorkloadSettings
 from wslgpu.yaml_source import YamlDocument, data_error, load_yaml, validate
 
 PINS_FILE = PROJECT_ROOT / "group_data" / "pins.yml"
 BUILDS_FILE = PROJECT_ROOT / "group_data" / "builds.yml"
+DEVICE_PLUGINS_FILE = PROJECT_ROOT / "group_data" / "device_plugins.yml"
+VLLM_FILE = PROJECT_ROOT / "group_data" / "vllm.yml"
 SITE_VARIABLE = "WSLGPU_SITE"
 """Environment variable that names another site file than site.yml in the project's root; it holds no setting."""
 
@@ -45,12 +52,30 @@ def _absolute(value: str) -> str:
     return value.rstrip("/") or "/"
 
 
+def _own_kind(value: str) -> str:
+    if value in ("nvidia.com/gpu", "runtime.nvidia.com/gpu"):
+        raise ValueError(f"must be a kind of your own; {value} is NVIDIA's")
+    return value
+
+
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+CdiKind = Annotated[
+    str,
+    Field(pattern=r"^[a-z]([a-z0-9.-]*[a-z0-9])?/[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?$"),
+    AfterValidator(_own_kind),
+]
 WslSections = dict[str, dict[str, wsl_keys.Scalar]]
 
 
-_TABLES = ("container_toolkit_versions", "build_sources", "builds")
+_TABLES = (
+    "container_toolkit_versions",
+    "build_sources",
+    "builds",
+    "device_plugins",
+    "vllm_versions",
+    "kubernetes_k3s_versions",
+)
 _WSL_FILES = (
     ("wsl_conf", wsl_keys.WSL_CONF, "wsl.conf"),
     ("wslconfig", wsl_keys.WSLCONFIG, ".wslconfig"),
@@ -70,7 +95,7 @@ class Mirror(Strict):
     ca_file: str = ""
 
 
-class Settings(Strict):
+class Settings(KubernetesNodeSettings, PluginSettings, WorkloadSettings):
     """All settings. Sizes are bytes, durations seconds, paths on the node unless said otherwise."""
 
     profile: str
@@ -160,9 +185,11 @@ class Settings(Strict):
     ffmpeg_artifact: Sha256Digest | Literal[""] = ""
     ffmpeg_install: Literal["auto", "required", "absent"] = "auto"
 
-    # named by the profiles, used by what is deployed on top of a node
-    device_plugin_version: str
-    vllm_version: str
+    # video_cdi
+    video_cdi_install: Literal["auto", "absent"] = "auto"
+    """auto: containers can ask for the driver's video codec libraries as a CDI device of their own."""
+    video_cdi_kind: CdiKind = "wslgpu.dev/gpu"
+    """CDI kind of that device, whose name is ``video``."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
@@ -237,6 +264,9 @@ def resolve(pins: Pins, pins_document: YamlDocument, site: YamlDocument) -> Sett
         "container_toolkit_key_fingerprint": pins.container_toolkit_repository.key_fingerprint,
         "container_toolkit_versions": pins.model_dump(mode="json")["container_toolkit_versions"],
         **as_data(load_builds(BUILDS_FILE)[0]),
+        **plugin_pins.as_data(plugin_pins.load_device_plugins(DEVICE_PLUGINS_FILE)[0]),
+        **vllm_pins.as_data(vllm_pins.load_vllm(VLLM_FILE)[0]),
+        **load_k3s(),
         **pins.profiles[profile],
     }
     profile_document = YamlDocument(

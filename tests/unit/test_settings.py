@@ -81,6 +81,8 @@ def test_a_site_may_add_a_toolkit_version(site: Path) -> None:
             5,
             "64 hexadecimal digits",
         ),
+        ("video_cdi_kind: nvidia.com/gpu\n", 1, "a kind of your own"),
+        ("video_cdi_kind: 9.example/gpu\n", 1, "video_cdi_kind"),
         ("- a\n", 1, "keys and values"),
     ],
 )

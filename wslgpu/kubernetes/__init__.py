@@ -1,0 +1,1 @@
+"""Kubernetes: what a node needs for it, and what a cluster is asked and given."""
