@@ -17,9 +17,9 @@ A fact that an operation reads is given as what its script prints, so that the f
 
 The keys are as pyinfra-testing has them: last part of the module and class, then the arguments. A fact without
 arguments has its text in place of the mapping. ``settings`` among an operation's arguments is what differs from the
-default profile; ``choice`` is tests/artifact_records.choice's fields; ``archive_of`` the members of the archive that is
-given, by path, or ``corrupted``; a command's ``payload: true`` is that archive as it travels. The controller's clock
-stands at 2025-01-01.
+default profile; ``choice`` is tests/artifact_records.choice's fields, ``cluster`` and ``pin`` those of Cluster and
+K3sPin; ``archive_of`` the members of the archive that is given, by path, or ``corrupted``; a command's
+``payload: true`` is that archive as it travels. The controller's clock stands at 2025-01-01.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ from tests import artifact_records
 from wslgpu.build.record import ArtifactRecord
 from wslgpu.errors import ErrorClass, WslgpuError
 from wslgpu.facts import script as fact_script
+from wslgpu.kubernetes.bootstrap import Cluster
+from wslgpu.kubernetes.k3s_pins import K3sPin
 from wslgpu.node_script import command_line
 from wslgpu.operations import artifact as artifact_operations
 from wslgpu.operations import script as operation_script
@@ -116,6 +118,10 @@ def _argument(key: str, value: Any) -> Any:
         return resolve(pins, document, YamlDocument(Path("fixture"), value, {}))
     if key == "choice":
         return artifact_records.choice(**value)
+    if key == "cluster":
+        return Cluster(**value)
+    if key == "pin":
+        return K3sPin(**value)
     if key == "archive_of":
         return functools.partial(_archive, value)
     return _frozen(value)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 NAMESPACE = "k8s.io"
 TOOLKIT = "nvidia-container-toolkit nvidia-container-toolkit-base libnvidia-container-tools libnvidia-container1"
 SPEC = "/var/run/cdi/nvidia.yaml"
+VIDEO_SPEC = "/etc/cdi/wslgpu-video.yaml"
+REFRESH = "/usr/local/lib/wslgpu/refresh-cdi"
 CONFIG = "/etc/containerd/config.toml"
 DROP_IN = "/etc/containerd/conf.d/99-nvidia.toml"
 SOURCES = "/etc/apt/sources.list.d/nvidia-container-toolkit.sources"
@@ -265,7 +267,60 @@ TOOLKIT_DRIFTS = (
         "container_toolkit",
         "",
         _red("container_toolkit.cdi.paths", "container_toolkit.cdi.current"),
+        mends="systemctl start wslgpu-cdi-refresh.path",
     ),
+)
+
+VIDEO = (
+    Drift("video-spec-gone", "video_cdi", f"rm {VIDEO_SPEC}", _red("video_cdi.spec.present"), fast=True),
+    Drift(
+        "video-spec-of-another-kind",
+        "video_cdi",
+        f"sed -i 's,^kind: .*,kind: former.example/gpu,' {VIDEO_SPEC}",
+        _red("video_cdi.spec.device", "video_cdi.container.libraries"),
+    ),
+    Drift(
+        "video-spec-names-what-is-gone",
+        "video_cdi",
+        f"sed -i 's,path: /dev/dxg,path: /dev/dxg-gone,' {VIDEO_SPEC}",
+        _red("video_cdi.spec.device", "video_cdi.spec.paths"),
+    ),
+    Drift(
+        "video-spec-mounts-twice",
+        "video_cdi",
+        "file=$(ls /usr/lib/wsl/drivers/nv*/libnvcuvid.so.1) && printf '        mounts:\\n            - hostPath: %s\\n"
+        f"              containerPath: %s\\n' $file $file >>{VIDEO_SPEC}",
+        _red("video_cdi.spec.libraries"),
+    ),
+    Drift(
+        "video-device-twice-30",
+        "video_cdi",
+        f"sed 1d {VIDEO_SPEC} >/etc/cdi/mine.yaml",
+        _red("video_cdi.spec.single"),
+        refusal="claimed by more than one file",
+        mends="rm /etc/cdi/mine.yaml",
+    ),
+    Drift(
+        "video-watch-disabled",
+        "video_cdi",
+        "systemctl disable --now wslgpu-cdi-refresh.path",
+        _red("video_cdi.refresh.enabled"),
+    ),
+    Drift(
+        "video-unit-edited",
+        "video_cdi",
+        "sed -i 's/ refresh refresh / refresh own /' /etc/systemd/system/wslgpu-cdi-refresh.service"
+        " && systemctl daemon-reload",
+        _red("video_cdi.refresh.unit"),
+    ),
+    Drift(
+        "video-program-emptied",
+        "video_cdi",
+        f"printf '#!/bin/sh\\n' >{REFRESH}",
+        _red("video_cdi.refresh.program"),
+        fast=True,
+    ),
+    Drift("video-program-writable", "video_cdi", f"chmod 777 {REFRESH}", _red("video_cdi.refresh.program")),
 )
 
 IMAGES = (
@@ -402,4 +457,49 @@ ARTIFACTS = (
     Drift("ffmpeg-gone", "ffmpeg", "rm /opt/wslgpu/ffmpeg/current", _red("ffmpeg.installed")),
 )
 
-DRIFTS = (*WSL, *BASE, *CONTAINERD, *TOOLKIT_DRIFTS, *IMAGES, *ARTIFACTS)
+KUBERNETES = (
+    Drift(
+        "forwarding-turned-off",
+        "kubernetes",
+        "sysctl -q -w net.ipv4.ip_forward=0",
+        _red("kubernetes.kernel.forwarding"),
+        fast=True,
+    ),
+    Drift(
+        "bridge-rules-turned-off",
+        "kubernetes",
+        "sysctl -q -w net.bridge.bridge-nf-call-iptables=0",
+        _red("kubernetes.kernel.bridge"),
+    ),
+    Drift(
+        "sysctl-file-gone", "kubernetes", "rm /etc/sysctl.d/90-wslgpu-kubernetes.conf", _red("kubernetes.kernel.kept")
+    ),
+    Drift(
+        "feature-file-gone",
+        "kubernetes",
+        "rm /etc/kubernetes/node-feature-discovery/features.d/wslgpu",
+        _red("kubernetes.features.file"),
+    ),
+    Drift(
+        "feature-file-writable",
+        "kubernetes",
+        "chmod 666 /etc/kubernetes/node-feature-discovery/features.d/wslgpu",
+        _red("kubernetes.features.file"),
+    ),
+    Drift(
+        "module-that-no-kernel-has",
+        "kubernetes",
+        "echo no_such_module >/etc/modules-load.d/wslgpu-kubernetes.conf",
+        _red("kubernetes.kernel.modules"),
+    ),
+    Drift(
+        "kubelet-of-another-cgroup-driver",
+        "kubernetes",
+        "mkdir -p /var/lib/kubelet && echo 'cgroupDriver: cgroupfs' >/var/lib/kubelet/config.yaml",
+        _red("kubernetes.cgroup.driver"),
+        by_hand="containerd_systemd_cgroup",
+        mends="rm /var/lib/kubelet/config.yaml && rmdir /var/lib/kubelet",
+    ),
+)
+
+DRIFTS = (*WSL, *BASE, *CONTAINERD, *TOOLKIT_DRIFTS, *VIDEO, *IMAGES, *ARTIFACTS, *KUBERNETES)

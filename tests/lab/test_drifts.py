@@ -42,7 +42,10 @@ def provisioned(lab: Lab, real_builds: RealBuilds) -> Iterator[Lab]:
     for build in (MESA, REDUCED):
         real_builds.have(build)
     builds = yaml.safe_load(real_builds.site.read_text())
-    with pytest.MonkeyPatch.context() as patch, site(lab, mesa_dozen_offer="system", **builds):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        site(lab, mesa_dozen_offer="system", kubernetes_role="prepare", **builds),
+    ):
         patch.setenv("WSLGPU_STORE_DIR", str(real_builds.store))
         yield _provisioned(lab)
 
@@ -69,6 +72,8 @@ def test_drift(provisioned: Lab, drift: Drift) -> None:
     if drift.breaks:
         node.run(drift.breaks, check=True)
     else:
+        # else the node would make its spec anew by itself
+        node.run("systemctl stop wslgpu-cdi-refresh.path", check=True)
         node.replace_driver_store("b0b1b2b3b4b5b6b7", "582.10")
     try:
         named = red(judge(provisioned, *suites))

@@ -41,6 +41,9 @@ NVIDIA Container Toolkit | Pin the toolkit's version for apt
 NVIDIA Container Toolkit | Set the nvidia runtime's mode
 NVIDIA Container Toolkit | Give containerd the nvidia runtime
 NVIDIA Container Toolkit | Keep the CDI spec in step with the driver
+Video CDI | Hold the node's lock
+Video CDI | Make CDI specs anew when the driver changes
+Video CDI | Keep the video device's CDI spec in step with the driver
 CUDA images | Hold the node's lock
 CUDA images | Pull the base image by digest
 CUDA images | Pull the runtime image by digest
@@ -52,6 +55,11 @@ Mesa Dozen | Offer Dozen to Vulkan's loader
 FFmpeg | Hold the node's lock
 FFmpeg | Install the libraries that FFmpeg links
 FFmpeg | Install FFmpeg from the store
+Kubernetes | Hold the node's lock
+Kubernetes | Take away what another role has put here
+Kubernetes | Take away the k3s of another role
+vLLM | Hold the node's lock
+vLLM | Take away the forms of vLLM that are not asked for
 """
 """The order is part of the design: what a component needs comes before it, and nothing before preflight."""
 
@@ -83,6 +91,9 @@ def test_order_and_names() -> None:
         ("cuda_images", "CUDA images"),
         ("mesa_dozen", "Mesa Dozen"),
         ("ffmpeg", "FFmpeg"),
+        ("video_cdi", "Video CDI"),
+        ("kubernetes", "Kubernetes"),
+        ("vllm", "vLLM"),
         ("base", "Base"),
     ],
 )

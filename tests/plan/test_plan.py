@@ -13,8 +13,9 @@ import pytest
 from wslgpu.settings import PROJECT_ROOT
 
 EVERYWHERE = ["Preflight", "WSL", "Base"]
-GPU = ["containerd", "NVIDIA Container Toolkit", "CUDA images"]
+GPU = ["containerd", "NVIDIA Container Toolkit", "Video CDI", "CUDA images"]
 ARTIFACTS = ["Mesa Dozen", "FFmpeg"]
+WORKLOADS = ["Kubernetes", "vLLM"]
 NO_STORE = {"WSLGPU_STORE_DIR": "/nonexistent/store"}
 """What this machine's own store holds is no part of the plan."""
 
@@ -62,9 +63,9 @@ def test_gpu_nodes_get_everything_in_order_and_others_only_what_every_node_needs
     done = pyinfra(inventory, "deploy.py", "--debug-operations", "--json")
     assert done.returncode == 0, done.stderr
     text = done.stdout
-    for title in (*EVERYWHERE, *GPU, *ARTIFACTS):
+    for title in (*EVERYWHERE, *GPU, *ARTIFACTS, *WORKLOADS):
         assert f"{title} | Hold the node's lock" in text
-    order = [text.index(f'"{title} | ') for title in (*EVERYWHERE, *GPU, *ARTIFACTS)]
+    order = [text.index(f'"{title} | ') for title in (*EVERYWHERE, *GPU, *ARTIFACTS, *WORKLOADS)]
     assert order == sorted(order)
 
 
@@ -72,8 +73,8 @@ def test_only_gpu_nodes_change_containers(inventory: Path) -> None:
     plan = planned(inventory)
     assert set(plan) == {"@fake/one", "@fake/two", "@fake/builder", "@fake/three"}
     assert set(components(plan["@fake/one"])) & set(GPU) == set(GPU)
-    assert not set(components(plan["@fake/three"])) & {*GPU, *ARTIFACTS}
-    assert set(components(plan["@fake/builder"])) & {*GPU, *ARTIFACTS} == set(ARTIFACTS)
+    assert not set(components(plan["@fake/three"])) & {*GPU, *ARTIFACTS, *WORKLOADS}
+    assert set(components(plan["@fake/builder"])) & {*GPU, *ARTIFACTS, *WORKLOADS} == set(ARTIFACTS)
 
 
 def test_artifacts_that_are_to_go_are_no_longer_offered_before_they_go(inventory: Path) -> None:

@@ -19,8 +19,8 @@ from wslgpu.verify.child import Child, Found, child_environment
 from wslgpu.verify.connection import Connections, NotReached, connections
 
 DEFAULT_SUITES = (
-    *("wsl", "base", "containerd", "container_toolkit", "cuda_images", "cuda_kernel"),
-    *("mesa_dozen", "ffmpeg"),
+    *("wsl", "base", "containerd", "container_toolkit", "video_cdi", "cuda_images", "cuda_kernel"),
+    *("mesa_dozen", "ffmpeg", "kubernetes", "vllm"),
 )
 SUITES = (*DEFAULT_SUITES, "after_reboot", "capabilities")
 """Two are asked for by name: ``after_reboot`` says what survived ``wsl --shutdown`` and runs after one;

@@ -17,10 +17,13 @@ _GPU_AND_BUILD = frozenset({"gpu_nodes", "build_nodes"})
 COMPONENT_GROUPS = {
     "containerd": _GPU,
     "container_toolkit": _GPU,
+    "video_cdi": _GPU,
     "cuda_images": _GPU,
     "cuda_kernel": _GPU,
     "mesa_dozen": _GPU_AND_BUILD,
     "ffmpeg": _GPU_AND_BUILD,
+    "kubernetes": _GPU,
+    "vllm": _GPU,
     "after_reboot": _GPU,
 }
 """Suites whose component only the hosts of some groups are given; the others hold for every host."""
