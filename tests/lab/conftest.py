@@ -7,14 +7,32 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.lab.support import cluster as cluster_support
 from tests.lab.support.real_builds import RealBuilds
 from tests.lab.support.real_builds import make as real_builds_in
 from wslgpu.lab import Lab, LabSpec, down, sweep
 
 LabFactory = Callable[..., Lab]
+HERE = Path(__file__).parent
+SHARED = ("real_builds", "provisioned_cluster")
+"""Fixtures that cost minutes and are made once for the whole session: who uses one stays in one worker."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each lab to one worker of a parallel run. Fast tests come first, then what lasts longest."""
+    ranks = {}
+    for item in items:
+        ranks[item.nodeid] = 0
+        if HERE in item.path.parents:
+            fixtures = getattr(item, "fixturenames", ())
+            shared = [name for name in SHARED if name in fixtures]
+            ranks[item.nodeid] = 1 + SHARED.index(shared[0]) if shared else 1 + len(SHARED)
+            item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
+    items.sort(key=lambda item: ranks[item.nodeid])
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +75,19 @@ def lab(lab_factory: LabFactory, request: pytest.FixtureRequest) -> Iterator[Lab
     made = lab_factory(name=f"t{os.getpid()}-{module}")
     yield made
     down(made.name)
+
+
+@pytest.fixture(scope="session")
+def provisioned_cluster(lab_factory: LabFactory) -> Lab:
+    """A lab with Kubernetes, provisioned, its node Ready. For a test: ``cluster``."""
+    return cluster_support.provision(lab_factory(name=f"t{os.getpid()}-kubernetes", kubernetes=True))
+
+
+@pytest.fixture
+def cluster(provisioned_cluster: Lab) -> Iterator[Lab]:
+    """The session's cluster, one node that has joined; what a test puts on it is gone after the test."""
+    yield provisioned_cluster
+    cluster_support.restore(provisioned_cluster)
 
 
 @pytest.fixture(scope="session")

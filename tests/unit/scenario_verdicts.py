@@ -87,6 +87,7 @@ def only(capability: str, state: State, **verdicts: Verdict) -> Row:
 
 
 TWO_ADAPTERS = {"wsl.pci": {**HEALTHY_VALUES["wsl.pci"], "microsoft_gpu": 2}}
+FOUR_ADAPTERS = {"wsl.pci": {**HEALTHY_VALUES["wsl.pci"], "microsoft_gpu": 4}}
 OLD_DRIVER = {
     "cuda.driver.cuda_13": RECORDED,
     "cuda.checkpoint.api": RECORDED,
@@ -126,6 +127,8 @@ WSL2: dict[str, Row] = {
     ),
     "driver-r580": only("cuda.driver.cuda_13", WORKS),
     "two-gpus": Row("nccl.transport.direct", SECOND, PAIR_VERDICTS, around=TWO_ADAPTERS),
+    "four-gpus": Row("nccl.transport.direct", SECOND, PAIR_VERDICTS, around=FOUR_ADAPTERS),
+    "four-gpus-events": Row("nccl.transport.direct", SECOND, PAIR_VERDICTS, around=FOUR_ADAPTERS),
     "hybrid": Row("gpu.one_vendor", {"cuda.init": WORKS, "display.dxcore": WORKS}, around=TWO_ADAPTERS),
     "no-devices": without_cuda("nvml.device_count", "display.driver_model", monitoring=NO_GO),
     "driver-r510": Row(
@@ -213,6 +216,13 @@ WSL2: dict[str, Row] = {
     "codecs-missing": Row(
         "codec.encode.library",
         {"codec.encode.library": BROKEN, "codec.decode.library": BROKEN, "cuda.kernel": WORKS},
+        dict.fromkeys(VIDEO, NO_GO),
+        blocked={"codec.nvenc.session": "codec.encode.library", "codec.nvdec.h264": "codec.decode.library"},
+    ),
+    "codecs-only-in-lib": Row("codec.encode.library", {"codec.encode.library": WORKS, "codec.decode.library": WORKS}),
+    "codecs-nowhere": Row(
+        "codec.encode.library",
+        {"codec.encode.library": BROKEN, "codec.decode.library": BROKEN, "codec.opticalflow.library": BROKEN},
         dict.fromkeys(VIDEO, NO_GO),
         blocked={"codec.nvenc.session": "codec.encode.library", "codec.nvdec.h264": "codec.decode.library"},
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import ipaddress
 import json
 import os
@@ -185,9 +184,10 @@ def test_closure_of_dependencies() -> None:
 
 
 def test_registry_layout_holds_an_image_by_tag_and_digest(tmp_path: Path) -> None:
-    first = image._image("base", "t", image.Blob(gzip.compress(b"x", mtime=0)), b"x")
-    again = image._image("base", "t", image.Blob(gzip.compress(b"x", mtime=0)), b"x")
-    assert first == again
+    layers = (image.Layer(b"x"), image.layer({"etc/a": b"1"}, {"bin/b": b"2"}))
+    first = image.assemble("docker.io/nvidia/cuda", "t", layers, {"Cmd": ["sh"]})
+    assert first == image.assemble("docker.io/nvidia/cuda", "t", layers, {"Cmd": ["sh"]})
+    assert first.index.digest != image.assemble("docker.io/nvidia/cuda", "t", layers, {"Cmd": ["b"]}).index.digest
     registry.store(tmp_path, "nvidia/cuda", first)
     base = tmp_path / "docker/registry/v2"
     current = (base / "repositories/nvidia/cuda/_manifests/tags/t/current/link").read_text()

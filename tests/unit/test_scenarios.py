@@ -89,6 +89,12 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "dxcore.adapters": {"count": 2},
         "nvml.fields": {"nvlink_state": NO_NVLINK},
     },
+    "four-gpus": {
+        "cuda.device_count": 4,
+        "dxcore.adapters": {"count": 4},
+        "nvml.fields": {"event_registration": {"result": 3}},
+    },
+    "four-gpus-events": {"cuda.device_count": 4, "nvml.fields": {"event_registration": {"result": 0}}},
     "hybrid": {
         "cuda.device_count": 1,
         "dxcore.adapters": {"count": 2},
@@ -172,6 +178,11 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "checkpoint-works": {"cuda.checkpoint.checkpoint": OK, "cuda.checkpoint.restore": OK},
     "codecs-missing": {
         "codec.libraries": {"libnvcuvid.so.1": {"loads": False}, "libnvidia-opticalflow.so.1": {"loads": True}},
+        "codec.nvenc.version": UNKNOWN,
+    },
+    "codecs-only-in-lib": {"codec.libraries": {"libnvcuvid.so.1": {"loads": True}}, "codec.nvdec.caps": {"h264": True}},
+    "codecs-nowhere": {
+        "codec.libraries": {"libnvcuvid.so.1": {"loads": False}, "libnvidia-opticalflow.so.1": {"loads": False}},
         "codec.nvenc.version": UNKNOWN,
     },
     "encoder-refused": {"codec.nvenc.version": {"result": 0, "major": 13}, "codec.nvenc.session": {"result": 2}},

@@ -111,6 +111,7 @@ STRUCTURES = {
         "nvmlValue_t": "dVal uiVal ullVal",
         "nvmlFieldValue_t": "fieldId scopeId timestamp latencyUsec valueType nvmlReturn value",
         "nvmlTemperature_t": "version sensorType temperature",
+        "nvmlEventData_t": "device eventType eventData gpuInstanceId computeInstanceId",
         "nvmlGpmSupport_t": "version isSupportedDevice",
     },
     "nvenc": {

@@ -90,9 +90,7 @@ def lab() -> None:
 @click.option(
     "--cgroup",
     type=click.Choice(["v1", "v2"]),
-    default="v2",
-    show_default=True,
-    help="cgroup version inside the nodes; WSL has v2.",
+    help="cgroup version inside the nodes; WSL has v2.  [default: v2; v1 with --kubernetes]",
 )
 @click.option(
     "--kind",
@@ -107,6 +105,17 @@ def lab() -> None:
     metavar="DIR",
     help="Serve these NVIDIA Container Toolkit packages in place of the stand-ins.",
 )
+@click.option(
+    "--kubernetes",
+    is_flag=True,
+    help="Make the node the control plane of a genuine Kubernetes 1.20.2, compiled the first time (minutes).",
+)
+@click.option(
+    "--device-plugin",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --kubernetes: the program nvidia-device-plugin, for the registry's images in place of the stand-in.",
+)
 @JSON
 def up(
     name: str,
@@ -114,18 +123,26 @@ def up(
     persona_name: str,
     driver: str,
     base: str,
-    cgroup: str,
+    cgroup: str | None,
     kind: str,
     toolkit_debs: Path | None,
+    kubernetes: bool,
+    device_plugin: Path | None,
     as_json: bool,
 ) -> None:
     """Make a lab; the first time it fetches a Debian root (half a minute), then it takes seconds."""
     present = _present(name)
     if present is not None:
-        _require_the_same(
-            present,
-            {"nodes": nodes, "persona": persona_name, "driver": driver, "base": base, "cgroup": cgroup, "kind": kind},
-        )
+        wanted = {
+            "nodes": nodes,
+            "persona": persona_name,
+            "driver": driver,
+            "base": base,
+            "cgroup": cgroup,
+            "kind": kind,
+        }
+        plugin = str(device_plugin.resolve()) if device_plugin else ""
+        _require_the_same(present, {**wanted, "kubernetes": kubernetes, "device_plugin": plugin})
         if as_json:
             click.echo(json.dumps(present.describe()))
         else:
@@ -137,9 +154,11 @@ def up(
         persona=persona_name,
         driver=driver,
         base=base,
-        cgroup=cgroup,
+        cgroup=cgroup or "",
         kind=kind,
         toolkit_debs=toolkit_debs,
+        kubernetes=kubernetes,
+        device_plugin=device_plugin,
     )
     progress = _progress()
     made = Lab.up(spec, progress)
@@ -150,6 +169,10 @@ def up(
         progress(f"{node.name} is up at {node.address}")
     for lack in made.persona.missing:
         progress(f"not as on the real machine: {lack}")
+    if kubernetes:
+        progress(f"Kubernetes answers at {made.kubernetes.server}; kubeconfig: {made.kubernetes.kubeconfig}")
+        click.echo(f"lab {name!r} is up. Next: wslgpu apply lab --lab {name}, which joins its node to its cluster")
+        return
     click.echo(f"lab {name!r} is up. Next: wslgpu lab ssh --name {name}; wslgpu lab down --name {name}")
 
 
@@ -162,7 +185,7 @@ def _require_the_same(present: Lab, wanted: dict[str, object]) -> None:
         if given(names.get(key, key)) is ParameterSource.COMMANDLINE and has[key] != value:
             raise LabError(
                 what=f"lab {present.name!r} is there already, with {key} {has[key]}, not {value}",
-                where=f"--{key}",
+                where=f"--{key.replace('_', '-')}",
                 next_step=f"Choose another --name, or take it down first: wslgpu lab down --name {present.name}",
                 error_class=ErrorClass.USAGE,
             )
@@ -210,6 +233,8 @@ def list_labs(as_json: bool) -> None:
         if not entry.get("complete", True):
             health = "being made, or was never finished"
         click.echo(f"{entry['name']:16} {entry.get('persona', '?'):24} {health}")
+        if entry.get("kubernetes"):
+            click.echo(f"  {'Kubernetes':14} {entry['kubernetes']['server']:24} {entry['kubernetes']['version']}")
         for node in entry["nodes"]:
             click.echo(f"  {node['name']:14} {node['address']:24} {'running' if node['running'] else 'stopped'}")
 

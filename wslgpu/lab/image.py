@@ -7,6 +7,7 @@ share, and a small one of its own.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import io
@@ -14,16 +15,19 @@ import json
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from wslgpu.lab.shell import run
 
 REPOSITORY = "nvidia/cuda"
+REGISTRY = "docker.io"
 # NVIDIA's images have a shell, coreutils and a linker cache; the toolkit's hook updates that cache
-PACKAGES = ("base-files", "libc-bin", "dash", "coreutils", "grep", "mawk", "sed", "findutils")
+# the last three are what the lab's FFmpeg links, and in NVIDIA's images too
+PACKAGES = tuple("base-files libc-bin dash coreutils grep mawk sed findutils libgcc-s1 libstdc++6 zlib1g".split())
 SKIP = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/usr/share/info", "/usr/share/lintian")
 ROLES = {
     "base": "13.0.0-base-ubuntu24.04",
@@ -55,9 +59,25 @@ class Blob:
 
 
 @dataclass(frozen=True)
-class Image:
-    """One tag: the index it points at, the manifest in it, and all content below."""
+class Layer:
+    """One layer, as a tar archive."""
 
+    tar: bytes
+
+    @functools.cached_property
+    def blob(self) -> Blob:
+        """The layer as it lies in a registry."""
+        return Blob(gzip.compress(self.tar, compresslevel=1, mtime=0))
+
+
+@dataclass(frozen=True)
+class Image:
+    """One tag: the index it points at, the manifest in it, and all content below.
+
+    :param repository: with its registry, ``docker.io/nvidia/cuda``
+    """
+
+    repository: str
     tag: str
     index: Blob
     manifest: Blob
@@ -68,29 +88,32 @@ class Image:
         return sum(len(blob.data) for blob in self.contents)
 
 
-def build(root: Path) -> list[Image]:
-    """All images of the lab, from the node root at ``root``."""
-    shared_tar = _shared_layer(root)
-    shared = Blob(gzip.compress(shared_tar, compresslevel=1, mtime=0))
-    return [_image(role, tag, shared, shared_tar) for role, tag in ROLES.items()]
+def build(shared: Layer) -> list[Image]:
+    """The CUDA images, upon the layer that all images of a lab share."""
+    return [_cuda(role, tag, shared) for role, tag in ROLES.items()]
 
 
-def _image(role: str, tag: str, shared: Blob, shared_tar: bytes) -> Image:
-    note = f"wslgpu lab stand-in for {REPOSITORY}:{tag}: Debian files, no CUDA\n"
-    own_tar = _tar({"etc/wslgpu-lab-image": note, f"usr/local/cuda/{role}.txt": note})
-    own = Blob(gzip.compress(own_tar, compresslevel=1, mtime=0))
-    config = Blob(
+def _cuda(role: str, tag: str, shared: Layer) -> Image:
+    note = f"wslgpu lab stand-in for {REPOSITORY}:{tag}: Debian files, no CUDA\n".encode()
+    own = layer({"etc/wslgpu-lab-image": note, f"usr/local/cuda/{role}.txt": note})
+    config = {"Env": list(ENVIRONMENT), "Cmd": ["/bin/sh"]}
+    return assemble(f"{REGISTRY}/{REPOSITORY}", tag, (shared, own), config)
+
+
+def assemble(repository: str, tag: str, layers: Sequence[Layer], config: Mapping[str, Any]) -> Image:
+    """An image of these layers, lowest first.
+
+    :param config: the part of the image's configuration that says how it is run (``Env``, ``Entrypoint``, …)
+    """
+    body = Blob(
         _json(
             {
                 "architecture": "amd64",
                 "os": "linux",
                 "created": CREATED,
-                "config": {"Env": list(ENVIRONMENT), "Cmd": ["/bin/sh"]},
-                "rootfs": {
-                    "type": "layers",
-                    "diff_ids": [Blob(tar).digest for tar in (shared_tar, own_tar)],
-                },
-                "history": [{"created": CREATED, "created_by": "wslgpu lab"} for _ in range(2)],
+                "config": config,
+                "rootfs": {"type": "layers", "diff_ids": [Blob(entry.tar).digest for entry in layers]},
+                "history": [{"created": CREATED, "created_by": "wslgpu lab"} for _ in layers],
             }
         )
     )
@@ -100,14 +123,14 @@ def _image(role: str, tag: str, shared: Blob, shared_tar: bytes) -> Image:
             {
                 "schemaVersion": 2,
                 "mediaType": f"{MEDIA}.v2+json",
-                "config": config.descriptor("application/vnd.docker.container.image.v1+json"),
-                "layers": [shared.descriptor(layer_type), own.descriptor(layer_type)],
+                "config": body.descriptor("application/vnd.docker.container.image.v1+json"),
+                "layers": [entry.blob.descriptor(layer_type) for entry in layers],
             }
         )
     )
     entry = {**manifest.descriptor(f"{MEDIA}.v2+json"), "platform": {"architecture": "amd64", "os": "linux"}}
     index = Blob(_json({"schemaVersion": 2, "mediaType": f"{MEDIA}.list.v2+json", "manifests": [entry]}))
-    return Image(tag, index, manifest, (config, shared, own))
+    return Image(repository, tag, index, manifest, (body, *(entry.blob for entry in layers)))
 
 
 def closure(status: str, wanted: Iterable[str]) -> set[str]:
@@ -130,8 +153,8 @@ def closure(status: str, wanted: Iterable[str]) -> set[str]:
     return found
 
 
-def _shared_layer(root: Path) -> bytes:
-    """The files of the packages, with a linker cache that knows them, as a tar with fixed times."""
+def shared_layer(root: Path) -> Layer:
+    """The files of the packages in the node root at ``root``, with a linker cache that knows them; times are fixed."""
     names = closure((root / "var/lib/dpkg/status").read_text(), PACKAGES)
     info = root / "var/lib/dpkg/info"
     lists = [path for path in sorted(info.glob("*.list")) if path.stem.split(":")[0] in names]
@@ -153,11 +176,8 @@ def _shared_layer(root: Path) -> bytes:
             (target / name).mkdir(exist_ok=True)
         run(["chroot", target, "/sbin/ldconfig"])
         (target / "var/cache/ldconfig/aux-cache").unlink(missing_ok=True)
-        return run_tar(
-            ["--create", "--sort=name", "--mtime=@1760000000", "--owner=0", "--group=0", "--numeric-owner", "."],
-            target,
-            b"",
-        )
+        fixed = ["--create", "--sort=name", "--mtime=@1760000000", "--owner=0", "--group=0", "--numeric-owner", "."]
+        return Layer(run_tar(fixed, target, b""))
 
 
 def _real(root: Path, path: str) -> str:
@@ -175,19 +195,21 @@ def run_tar(options: list[str], folder: Path, data: bytes) -> bytes:
     return subprocess.run(argv, input=data, capture_output=True, check=True, timeout=120).stdout
 
 
-def _tar(files: Mapping[str, str]) -> bytes:
+def layer(files: Mapping[str, bytes], programs: Mapping[str, bytes] = MappingProxyType({})) -> Layer:
+    """A layer of files, and of programs that may be run; names are relative to the image's root."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        folders = sorted({str(parent) for name in files for parent in Path(name).parents} - {"."})
+        folders = sorted({str(parent) for name in (*files, *programs) for parent in Path(name).parents} - {"."})
         for folder in folders:
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode, entry.mtime = tarfile.DIRTYPE, 0o755, 1760000000
             archive.addfile(entry)
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.mtime = len(text.encode()), 0o644, 1760000000
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()
+        for mode, members in ((0o644, files), (0o755, programs)):
+            for name, data in members.items():
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode, entry.mtime = len(data), mode, 1760000000
+                archive.addfile(entry, io.BytesIO(data))
+    return Layer(buffer.getvalue())
 
 
 def _json(body: Mapping[str, Any]) -> bytes:

@@ -19,9 +19,11 @@ import yaml
 
 from wslgpu.errors import ErrorClass
 from wslgpu.host_files import write_atomically
-from wslgpu.lab import host, network, persona, root, servers, state, sysctl
+from wslgpu.lab import host, keys, network, persona, root, servers, state, sysctl
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.faults import Faults
+from wslgpu.lab.kubernetes import control_plane, requirements
+from wslgpu.lab.kubernetes.cluster import Cluster
 from wslgpu.lab.node import Node
 from wslgpu.lab.packages import Repository
 from wslgpu.lab.shell import run
@@ -46,6 +48,9 @@ class LabSpec:
     :param driver: driver scenario of the nodes in place of the persona's; empty for the persona's
     :param toolkit_debs: folder whose packages the lab's repository serves in place of the stand-ins
     :param servers: package repository and registry; a node without them is up sooner
+    :param cgroup: empty: v2 as in WSL, or v1 where Kubernetes asks for it
+    :param kubernetes: the node is the control plane of a cluster, which `wslgpu apply` then lets it join
+    :param device_plugin: program that the registry's device plugin images hold in place of the stand-in
     """
 
     name: str = "default"
@@ -53,11 +58,18 @@ class LabSpec:
     persona: str = "wsl2"
     driver: str = ""
     base: str = "trixie"
-    cgroup: str = "v2"
+    cgroup: str = ""
     kind: str = "node"
     toolkit_debs: Path | None = None
     owner_pid: int | None = None
     servers: bool = True
+    kubernetes: bool = False
+    device_plugin: Path | None = None
+
+    @property
+    def cgroup_version(self) -> str:
+        """The control groups that the nodes get."""
+        return self.cgroup or ("v1" if self.kubernetes else "v2")
 
 
 class Lab:
@@ -75,7 +87,8 @@ class Lab:
         """Make the lab. When it fails half-way, what was made is taken down again."""
         host.require_root()
         host.require_packages()
-        host.require_cgroup(spec.cgroup)
+        requirements.require(spec.kubernetes, spec.device_plugin, spec.nodes, spec.kind, spec.cgroup_version)
+        host.require_cgroup(spec.cgroup_version)
         persona.with_driver(persona.find(spec.persona), spec.driver)
         if not 1 <= spec.nodes <= MAX_NODES:
             raise LabError(
@@ -128,6 +141,21 @@ class Lab:
         )
 
     @property
+    def kubernetes(self) -> Cluster:
+        """The lab's cluster.
+
+        :raises LabError: it has none
+        """
+        if self.state.kubernetes:
+            return Cluster(self.nodes[0])
+        raise LabError(
+            what=f"lab {self.name!r} has no Kubernetes",
+            where="lab",
+            next_step="make one that has: wslgpu lab up --kubernetes --name ANOTHER",
+            error_class=ErrorClass.USAGE,
+        )
+
+    @property
     def site_file(self) -> Path:
         """The data that makes the deploy use this lab's repository and registry."""
         return self.directory / "site.yml"
@@ -152,6 +180,8 @@ class Lab:
         """Every node answers and every server lives."""
         if not self.state.complete or not all(process.alive for _, process in self.state.processes):
             return False
+        if self.state.kubernetes and not self.kubernetes.answers:
+            return False
         return all(not node.boot_failed for node in self.nodes)
 
     def describe(self) -> dict[str, Any]:
@@ -169,19 +199,26 @@ class Lab:
             "site": str(self.site_file),
             "missing": list(self.persona.missing),
             "stand_ins": list(self.persona.stand_ins),
+            "kubernetes": self.kubernetes.describe() if self.state.kubernetes else None,
             "nodes": [{"name": node.name, "address": node.address, "running": node.running} for node in self.nodes],
         }
 
 
 def _up(spec: LabSpec, directory: Path, progress: Progress) -> Lab:
     source = root.ensure(root.RootSpec(spec.base, spec.kind), progress)
-    content = servers.prepare(source, spec.toolkit_debs, progress) if spec.servers else None
+    content = _content(spec, source, progress) if spec.servers else None
+    programs = ""
+    if spec.kubernetes:
+        from wslgpu.lab.kubernetes import ensure
+
+        programs = str(ensure.program(ensure.KUBERNETES, progress))
+        source = root.ensure(root.RootSpec(spec.base, spec.kind, control_plane=True), progress)
     with state.host_lock():
-        lab_state = _claim(spec, directory)
+        lab_state = _claim(spec, directory, programs)
         progress(f"network {lab_state.subnet} on bridge {lab_state.bridge}")
         sysctl.raise_limits()
         network.up(lab_state)
-    _make_keys(lab_state)
+    keys.make(lab_state)
     lab = Lab(lab_state)
     with ThreadPoolExecutor(max_workers=4) as pool:
         serving = pool.submit(servers.start, lab_state, content) if content else None
@@ -190,10 +227,19 @@ def _up(spec: LabSpec, directory: Path, progress: Progress) -> Lab:
             booted.result()
         if serving:
             lab_state = serving.result()
+    if spec.kubernetes:
+        progress("waiting for the cluster's API server")
+        lab.kubernetes.begin()
     lab_state = replace(lab_state, complete=True)
     lab_state.save()
     _write_site(lab_state)
     return Lab(lab_state)
+
+
+def _content(spec: LabSpec, source: Path, progress: Progress) -> servers.Content:
+    return servers.prepare(
+        source, spec.toolkit_debs, progress, kubernetes=spec.kubernetes, device_plugin=spec.device_plugin
+    )
 
 
 def _boot(node: Node, source: Path) -> None:
@@ -201,7 +247,7 @@ def _boot(node: Node, source: Path) -> None:
     node.start()
 
 
-def _claim(spec: LabSpec, directory: Path) -> LabState:
+def _claim(spec: LabSpec, directory: Path, programs: str) -> LabState:
     """Choose names and a network nobody uses, and write them down before anything is made with them."""
     subnet = network.pick_subnet(network.networks_in_use() + _claimed())
     hosts = [str(address) for address in list(subnet.hosts())[: MAX_NODES + 10]]
@@ -217,12 +263,14 @@ def _claim(spec: LabSpec, directory: Path) -> LabState:
         base=spec.base,
         persona=spec.persona,
         driver=spec.driver,
-        cgroup=spec.cgroup,
+        cgroup=spec.cgroup_version,
         kind=spec.kind,
         bridge=f"wl-{ident}",
         subnet=str(subnet),
         gateway=hosts[0],
         nodes=nodes,
+        programs=programs,
+        device_plugin=str(spec.device_plugin.resolve()) if spec.device_plugin else "",
         owner=ProcessId.of(spec.owner_pid) if spec.owner_pid else None,
     )
     directory.mkdir(parents=True, mode=0o755)
@@ -247,50 +295,13 @@ def _claimed() -> list[ipaddress.IPv4Network]:
     return found
 
 
-def _make_keys(lab_state: LabState) -> None:
-    """The lab makes the nodes' host keys itself, so it knows them without ever trusting a first connection."""
-    directory = lab_state.directory
-    run(
-        [
-            "ssh-keygen",
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-C",
-            f"wslgpu-lab {lab_state.name}",
-            "-f",
-            directory / "id_ed25519",
-        ]
-    )
-    (directory / "host_keys").mkdir(mode=0o700)
-    lines = []
-    for node in lab_state.nodes:
-        key = directory / "host_keys" / node.name
-        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", node.name, "-f", key])
-        public = key.with_name(f"{node.name}.pub").read_text().split()
-        lines.append(f"{node.address} {public[0]} {public[1]}\n")
-    write_atomically(directory / "known_hosts", "".join(lines))
-    write_atomically(directory / "ssh_config", _ssh_config(lab_state))
-
-
-def _ssh_config(lab_state: LabState) -> str:
-    """For `ssh -F` and pytest's --ssh-config: nodes by name."""
-    directory = lab_state.directory
-    hosts = "".join(f"Host {node.name}\n  HostName {node.address}\n" for node in lab_state.nodes)
-    return (
-        f"{hosts}Host *\n  User root\n  IdentityFile {directory / 'id_ed25519'}\n  IdentitiesOnly yes\n"
-        f"  UserKnownHostsFile {directory / 'known_hosts'}\n  GlobalKnownHostsFile /dev/null\n"
-        "  StrictHostKeyChecking yes\n  BatchMode yes\n"
-    )
-
-
 def _write_site(lab_state: LabState) -> None:
     data: dict[str, Any] = {
         "wsl_required": persona.find(lab_state.persona).wsl_required,
         **servers.site_data(lab_state),
     }
+    if lab_state.kubernetes:
+        data |= control_plane.site_data(lab_state.directory)
     text = f"# wslgpu lab {lab_state.name}: what this lab's nodes are provisioned from\n"
     write_atomically(lab_state.directory / "site.yml", text + yaml.safe_dump(data, sort_keys=False))
 

@@ -20,6 +20,7 @@ from wslgpu.errors import ErrorClass
 from wslgpu.host_files import write_atomically
 from wslgpu.lab import host, root, shape
 from wslgpu.lab.errors import LabError
+from wslgpu.lab.kubernetes import control_plane
 from wslgpu.lab.persona import Persona
 from wslgpu.lab.shell import Result, detach, run
 from wslgpu.lab.state import LabState, NodeState
@@ -105,6 +106,13 @@ class Node:
             address=f"{self.address}/24",
             gateway=self.lab.gateway,
         )
+        if self.control_plane:
+            control_plane.give(self.root, self.lab.directory, node=self.name, address=self.address)
+
+    @property
+    def control_plane(self) -> bool:
+        """This node is the control plane of the lab's cluster."""
+        return self.lab.kubernetes and self.name == self.lab.nodes[0].name
 
     def _hosts(self) -> str:
         others = "".join(f"{node.address} {node.name}\n" for node in self.lab.nodes if node.name != self.name)
@@ -190,6 +198,7 @@ class Node:
             "--system-call-filter=@keyring bpf",
             # an old kubelet, what cgroup v1 is for, does not start without; journald then shows the host's messages
             *(["--bind=/dev/kmsg"] if self.lab.cgroup == "v1" and Path("/dev/kmsg").exists() else []),
+            *(control_plane.binds(Path(self.lab.programs)) if self.control_plane else []),
         ]
 
     def _make_cgroups(self) -> list[Path]:

@@ -18,13 +18,14 @@ from typing import Any
 
 from wslgpu.errors import ErrorClass
 from wslgpu.host_files import locked
-from wslgpu.lab import image, root, state
+from wslgpu.lab import image, kubernetes_images, root, state
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.places import cache_root
 from wslgpu.lab.shell import run
+from wslgpu.settings import DEVICE_PLUGINS_FILE, VLLM_FILE
 
 PACKAGE = "docker-registry"
-RECIPE = 1
+RECIPE = 2
 NOTE = "images.json"
 
 CONFIG = """\
@@ -76,10 +77,16 @@ def _fetch(folder: Path) -> None:
     debs[0].unlink()
 
 
-def ensure_content(source: Path, progress: Callable[[str], None]) -> Path:
-    """Storage with all images, made from the node root ``source`` when that is new."""
-    recipe = Path(image.__file__).read_bytes() + Path(__file__).read_bytes()
-    key = hashlib.sha256(f"{RECIPE} {source.name}".encode() + recipe).hexdigest()[:16]
+def ensure_content(source: Path, progress: Callable[[str], None], plugin: Path | None = None) -> Path:
+    """Storage with all images, made from the node root ``source`` when that or what goes into them is new.
+
+    :param plugin: the program nvidia-device-plugin; with it the registry has what a cluster's pods are made from
+    """
+    files = (image.__file__, kubernetes_images.__file__, __file__, DEVICE_PLUGINS_FILE, VLLM_FILE)
+    recipe = b"".join(Path(file).read_bytes() for file in files)
+    programs = kubernetes_images.programs(plugin)
+    inputs = f"{RECIPE} {source.name} ".encode() + recipe + programs.pause + programs.vllm + programs.plugin
+    key = hashlib.sha256(inputs).hexdigest()[:16]
     place = cache_root() / "registry" / key
     with locked(place.with_name(f".{key}.lock")):
         if place.is_dir():
@@ -88,10 +95,11 @@ def ensure_content(source: Path, progress: Callable[[str], None]) -> Path:
         new = place.with_name(f".{key}.new-{os.getpid()}")
         root.remove(new)
         try:
-            images = image.build(source)
-            for entry in images:
-                store(new, image.REPOSITORY, entry)
-            (new / NOTE).write_text(json.dumps(_note(images), indent=1))
+            shared = image.shared_layer(source)
+            cuda, workloads = image.build(shared), kubernetes_images.build(shared, programs)
+            for entry in (*cuda, *workloads):
+                store(new, entry.repository.partition("/")[2], entry)
+            (new / NOTE).write_text(json.dumps({"cuda": _note(cuda), "images": _digests(workloads)}, indent=1))
             new.rename(place)
         finally:
             root.remove(new)
@@ -104,16 +112,19 @@ def _note(images: list[image.Image]) -> list[dict[str, Any]]:
     return [
         {
             "role": roles[entry.tag],
-            "repository": f"docker.io/{image.REPOSITORY}",
+            "repository": entry.repository,
             "tag": entry.tag,
             "digest": entry.index.digest,
             "size_bytes": entry.size_bytes,
-            "seen": "the lab's own registry",
-            "verified": True,
+            **kubernetes_images.SEEN,
         }
         for entry in images
         if roles[entry.tag] != "older"
     ]
+
+
+def _digests(images: list[image.Image]) -> dict[str, str]:
+    return {f"{entry.repository}:{entry.tag}": entry.index.digest for entry in images}
 
 
 def store(storage: Path, repository: str, entry: image.Image) -> None:
@@ -147,7 +158,13 @@ def write_config(path: Path, storage: Path, address: str) -> None:
 
 def images_in(storage: Path) -> list[dict[str, Any]]:
     """``cuda_images`` for site.yml."""
-    found: list[dict[str, Any]] = json.loads((storage / NOTE).read_text())
+    found: list[dict[str, Any]] = json.loads((storage / NOTE).read_text())["cuda"]
+    return found
+
+
+def workload_images_in(storage: Path) -> dict[str, str]:
+    """``repository:tag`` -> digest, of the images that workloads are made from."""
+    found: dict[str, str] = json.loads((storage / NOTE).read_text())["images"]
     return found
 
 

@@ -32,6 +32,8 @@ KINDS = {
     # what a newcomer has before `make demo`
     "fresh": (*SYSTEM, "git", "make"),
 }
+CONTROL_PLANE = ("containernetworking-plugins", "etcd-server", "iptables", "kubernetes-client")
+"""What the control plane of a lab's cluster has from Debian besides; the CNI plugins and kubelet call iptables."""
 
 SSHD = """\
 # wslgpu lab. VERBOSE: one 'Starting session' line for each command, so that tests can count them
@@ -51,10 +53,11 @@ class RootSpec:
 
     base: str
     kind: str = "node"
+    control_plane: bool = False
 
     @property
     def packages(self) -> tuple[str, ...]:
-        return KINDS[self.kind]
+        return (*KINDS[self.kind], *(CONTROL_PLANE if self.control_plane else ()))
 
     def key(self) -> str:
         cas = [hashlib.sha256(path.read_bytes()).hexdigest() for path in custom_cas()]
@@ -64,7 +67,8 @@ class RootSpec:
     @property
     def prefix(self) -> str:
         """Names of directories that hold this root begin so; what follows is when it was made."""
-        return f"{self.base}-{self.kind}-{self.key()}."
+        control_plane = "-kubernetes" if self.control_plane else ""
+        return f"{self.base}-{self.kind}{control_plane}-{self.key()}."
 
 
 def _shelf(spec: RootSpec) -> Shelf:
@@ -87,7 +91,8 @@ def ensure(spec: RootSpec, progress: Callable[[str], None]) -> Path:
         )
 
     def make(new: Path) -> None:
-        progress(f"making a Debian {spec.base} root ({spec.kind}) with mmdebstrap: half a minute, once a week")
+        what = f"{spec.kind}, with etcd and kubectl" if spec.control_plane else spec.kind
+        progress(f"making a Debian {spec.base} root ({what}) with mmdebstrap: half a minute, once a week")
         _make(spec, new)
 
     return _shelf(spec).ensure(make, in_use=_has_nodes)

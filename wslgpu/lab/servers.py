@@ -14,7 +14,7 @@ from typing import Any
 
 from wslgpu.errors import ErrorClass
 from wslgpu.host_files import locked
-from wslgpu.lab import packages, registry, root
+from wslgpu.lab import kubernetes_images, packages, registry, root
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.places import cache_root
 from wslgpu.lab.shell import detach
@@ -22,6 +22,8 @@ from wslgpu.lab.state import LabState
 from wslgpu.programs import ProcessId
 
 TOOLKIT_VERSIONS = ("1.18.1-1", "1.18.2-1", "1.19.0-1", "1.19.1-1", "1.20.0-1")
+OTHER_STAND_INS = ("device_plugin", "k3s")
+"""Folders of stand_ins that NVIDIA's packages have nothing of: these are not built anew for them."""
 PORTS = range(8080, 8180)
 START_TIMEOUT_S = 20.0
 
@@ -35,12 +37,33 @@ class Content:
     program: Path
 
 
-def prepare(source: Path, toolkit_debs: Path | None, progress: Callable[[str], None]) -> Content:
-    """Get everything the servers need; slow the first time, and touches no lab."""
+def prepare(
+    source: Path,
+    toolkit_debs: Path | None,
+    progress: Callable[[str], None],
+    *,
+    kubernetes: bool = False,
+    device_plugin: Path | None = None,
+) -> Content:
+    """Get everything the servers need; slow the first time, and touches no lab.
+
+    :param kubernetes: the registry has what the pods of a cluster are made from too
+    :param device_plugin: program in place of the stand-in device plugin
+    """
     debs = _given(toolkit_debs) if toolkit_debs else _stand_ins(progress)
-    storage = registry.ensure_content(source, progress)
+    plugin = _device_plugin(device_plugin, progress) if kubernetes else None
+    storage = registry.ensure_content(source, progress, plugin)
     registry.prune(storage)
     return Content(debs, storage, registry.ensure_program(progress))
+
+
+def _device_plugin(given: Path | None, progress: Callable[[str], None]) -> Path:
+    """The program of the registry's device plugin images: the one given, or the stand-in, built when it is new."""
+    if given is not None:
+        return given
+    from wslgpu.lab.kubernetes import ensure
+
+    return ensure.program(ensure.STAND_IN_PLUGIN, progress) / "bin/nvidia-device-plugin"
 
 
 def _given(folder: Path) -> tuple[Path, ...]:
@@ -59,8 +82,11 @@ def _stand_ins(progress: Callable[[str], None]) -> tuple[Path, ...]:
     """The stand-in packages, built when their sources have changed."""
     from wslgpu.lab.stand_ins import toolkit
 
+    folder = Path(toolkit.__file__).parent
     sources = sorted(
-        path for path in Path(toolkit.__file__).parent.rglob("*") if path.is_file() and path.suffix != ".pyc"
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc" and path.relative_to(folder).parts[0] not in OTHER_STAND_INS
     )
     digest = hashlib.sha256(repr(TOOLKIT_VERSIONS).encode())
     for path in sources:
@@ -154,10 +180,13 @@ def site_data(lab: LabState) -> dict[str, Any]:
     if not lab.http_port:
         return {}
     repository = packages.Repository(lab.directory)
+    cuda, workloads = registry.images_in(Path(lab.content)), registry.workload_images_in(Path(lab.content))
+    names = [*(row["repository"] for row in cuda), *workloads]
     return {
         "container_toolkit_repository_uri": f"{lab.base_url}/{packages.PATH}",
         "container_toolkit_key_url": f"{lab.base_url}/{packages.KEY_PATH}",
         "container_toolkit_key_fingerprint": repository.fingerprint,
-        "containerd_mirrors": [{"registry": "docker.io", "url": lab.base_url, "capabilities": ["pull"]}],
-        "cuda_images": registry.images_in(Path(lab.content)),
+        "containerd_mirrors": kubernetes_images.mirrors(names, lab.base_url),
+        "cuda_images": cuda,
+        **kubernetes_images.tables(workloads),
     }

@@ -23,6 +23,12 @@ if [ ! -e /sys/fs/cgroup/cgroup.procs ]; then
   done
 fi
 
+# A kubelet wants to set these, and a container may not: it finds files there that it may write, with what it wants
+for file in "$here"/sysctl/*/* "$here"/sysctl/*/*/*; do
+  key=/proc/sys/${file#"$here/sysctl/"}
+  if [ -f "$file" ] && [ -e "$key" ]; then try mount --bind "$file" "$key"; fi
+done
+
 # A WSL VM has it, nspawn leaves it out, and some programs ask for it
 [ -e /dev/fuse ] || try mknod -m 666 /dev/fuse c 10 229
 

@@ -40,6 +40,8 @@ class LabState:
 
     :param content: the registry's storage, in the cache
     :param driver: driver scenario in place of the persona's; empty for the persona's
+    :param programs: folder in the cache with the programs of Kubernetes that the first node has; empty: no cluster
+    :param device_plugin: file of the device plugin that the registry has in place of the stand-in's; empty for that
     """
 
     name: str
@@ -59,6 +61,13 @@ class LabState:
     processes: tuple[tuple[str, ProcessId], ...] = ()
     complete: bool = False
     driver: str = ""
+    programs: str = ""
+    device_plugin: str = ""
+
+    @property
+    def kubernetes(self) -> bool:
+        """The first node is the control plane of a cluster."""
+        return bool(self.programs)
 
     @property
     def table(self) -> str:

@@ -22,7 +22,8 @@ def renew(node: Node) -> None:
     node.kill()
     run(["umount", node.root / "usr"], check=False)  # a copy where the kernel has no overlay here
     shutil.rmtree(node.directory)
-    node.create(root.ensure(root.RootSpec(node.lab.base, node.lab.kind), lambda _: None))
+    spec = root.RootSpec(node.lab.base, node.lab.kind, node.control_plane)
+    node.create(root.ensure(spec, lambda _: None))
     node.start()
 
 

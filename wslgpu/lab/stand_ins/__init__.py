@@ -14,11 +14,18 @@ module               stands in for                              because, and hel
                      and nvidia-cdi-refresh                     NVIDIA's public packaging sources.
 ``node``             the programs in them: nvidia-ctk,          As above. Output: every nvidia-ctk capture, byte
                      nvidia-cdi-hook, the container runtime     by byte (tests/unit/test_stand_in_toolkit.py).
+``device_plugin``    NVIDIA's device plugin for Kubernetes, in  Its registry is not in the test environment.
+                     seven versions; with a fake kubelet that   The plugin's capture, by a fake kubelet and by a
+                     its tests ask                              genuine one (tests/lab/test_device_plugin.py).
+``src/vllm_server``  ``vllm serve``: start, failures, probes,   vLLM needs a GPU. Texts: public reports. No
+                     the list of models, the key                captures.
+``src/pause``        registry.k8s.io/pause                      As the first. No captures.
 ``windows``          .wslconfig, wslinfo, wslpath               There is no Windows. wslinfo's answers: the
                                                                 public WSL sources. No captures.
 ===================  =========================================  ===============================================
 
-The genuine packages can take the place of ``toolkit``'s: ``wslgpu lab up --toolkit-debs DIR``.
+The genuine packages can take the place of ``toolkit``'s: ``wslgpu lab up --toolkit-debs DIR``; a genuine device plugin
+that of the stand-in: ``wslgpu lab up --kubernetes --device-plugin FILE``.
 
 Honest: every program says "stand-in" when asked for its version or help, every library carries the text
 "wslgpu lab stand-in", every GPU's name ends in "(stand-in)", and nothing here can run a CUDA kernel: the
@@ -30,4 +37,7 @@ Known to differ from the genuine ones, or not known to be alike:
 - 1.18.2 has no captures: it is taken to be as 1.18.1. So is the default config.toml of 1.18.x (seen: 1.19.1).
 - What the genuine program makes of an integrated adapter alone (no store with libcuda) was not seen.
 - The refresh unit's restart figures are our own.
+- Of the device plugin, 0.17.1 and 0.19.3 were seen; the others follow NVIDIA's release notes. From which version on it
+  says the platform that it detected is not known. MIG, MPS and device lists other than by environment are refused.
+- What a refused event registration does to the single device of 0.19.1 and later was not seen: here, nothing.
 """

@@ -98,6 +98,11 @@ _L20_A = Gpu("NVIDIA L20 (stand-in)", "GPU-01111111-2222-3333-4444-555555555555"
 _L20_B = Gpu("NVIDIA L20 (stand-in)", "GPU-02111111-2222-3333-4444-555555555555", 46068, 384)
 _LAPTOP = Gpu("NVIDIA GeForce RTX 4070 Laptop GPU (stand-in)", "GPU-03111111-2222-3333-4444-555555555555", 8188, 256)
 
+_FOUR_L20 = tuple(
+    Gpu("NVIDIA L20 (stand-in)", f"GPU-0{number}111111-2222-3333-4444-555555555555", 46068, 0)
+    for number in (1, 2, 6, 7)
+)
+
 _A100 = tuple(
     Gpu("NVIDIA A100-SXM4-40GB (stand-in)", f"GPU-0{number}111111-2222-3333-4444-555555555555", 40960, 0)
     for number in (4, 5)
@@ -108,6 +113,7 @@ SCENARIOS: dict[str, Hardware] = {
     "one-gpu": Hardware((_L20_A,), (NVIDIA_STORE,)),
     # Two boards of one kind share one driver package, hence one store.
     "two-gpus": Hardware((_L20_A, _L20_B), (NVIDIA_STORE, NVIDIA_STORE)),
+    "four-gpus": Hardware(_FOUR_L20, (NVIDIA_STORE,) * 4),
     "hybrid": Hardware((_LAPTOP,), (INTEGRATED_STORE, NVIDIA_STORE)),
     "two-nvlink-gpus": Hardware(_A100, (NVIDIA_STORE, NVIDIA_STORE)),
 }
@@ -140,9 +146,9 @@ def build_driver_tree(
     hardware = _hardware(chosen)
     wsl = chosen.platform == "wsl2"
     stores = tuple(store_paths(scenario, store_hash)) if wsl else ()
-    built = _compile(
-        hardware, chosen.platform, stores, driver_version or chosen.driver_version, dxg if wsl else "", chosen.missing
-    )
+    answers = scenarios.as_text(chosen.settings) if chosen.compiled else ""
+    version, device = driver_version or chosen.driver_version, dxg if wsl else ""
+    built = _compile(hardware, chosen.platform, stores, version, device, chosen.missing, answers)
     lib, drivers = dest / "lib", dest / "drivers"
     for folder in (lib, drivers):
         if folder.exists():
@@ -158,6 +164,9 @@ def build_driver_tree(
         if name == "STORE":
             for store in drivers.glob(f"{NVIDIA_STORE}*"):
                 shutil.rmtree(store)
+        elif name.startswith("STORE/"):
+            for store in drivers.glob(f"{NVIDIA_STORE}*"):
+                (store / name.removeprefix("STORE/")).unlink()
         else:
             (dest / name).unlink()
 
@@ -197,18 +206,25 @@ def compile_library(source: str, *flags: str) -> bytes:
     return _gcc((f"{source}.c",), "-shared", "-fPIC", *flags)
 
 
+def compile_program(source: str, *flags: str) -> bytes:
+    """The program that gcc makes of ``src/<source>.c``: the same bytes for the same input."""
+    return _gcc((f"{source}.c",), *flags)
+
+
 def library_sources(library: str) -> tuple[str, ...]:
     """The files of one library that answers: ``src/<library>.c``, ``src/<library>_*.c`` and the settings' reader."""
     parts = sorted(path.name for path in SOURCES.glob(f"{library}_*.c"))
     return (f"{library}.c", *parts, "scenario.c")
 
 
-def device_flags(gpus: Sequence[Gpu], platform: str, driver_version: str, dxg: str) -> tuple[str, ...]:
-    """What src/scenario.h wants defined for libraries that know the GPUs."""
+def device_flags(
+    gpus: Sequence[Gpu], platform: str, driver_version: str, dxg: str, answers: str = ""
+) -> tuple[str, ...]:
+    """What src/scenario.h wants defined for libraries that know the GPUs; *answers* stand over the platform's."""
     rows = ",".join(f"{{{_c(g.name)},{_c(g.uuid)},{g.total_mib}ULL<<20,{g.used_mib}ULL<<20}}" for g in gpus)
     return (
         f"-DSTAND_IN_GPUS={rows}",
-        f"-DSTAND_IN_SETTINGS={_c(scenarios.as_text(scenarios.PLATFORMS[platform].settings))}",
+        f"-DSTAND_IN_SETTINGS={_c(scenarios.as_text(scenarios.PLATFORMS[platform].settings) + answers)}",
         f"-DSTAND_IN_DRIVER={_c(driver_version)}",
         f"-DSTAND_IN_DXG={_c(dxg)}",
     )
@@ -235,8 +251,9 @@ def _compile(
     driver_version: str,
     dxg: str,
     missing: tuple[str, ...],
+    answers: str,
 ) -> dict[str, bytes]:
-    devices = device_flags(hardware.gpus, platform, driver_version, dxg)
+    devices = device_flags(hardware.gpus, platform, driver_version, dxg, answers)
     nothing = "-DSTAND_IN_SETTINGS=" + _c("")
 
     def library(source: str, soname: str, *flags: str) -> bytes:

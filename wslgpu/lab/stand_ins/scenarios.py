@@ -41,7 +41,9 @@ class Scenario(_Strict):
     :param driver_version: the Windows driver's version, on Linux the driver's
     :param settings: answers that differ from the platform's
     :param missing: functions that the library does not export
-    :param without: paths taken out of the tree; ``STORE`` stands for the NVIDIA driver store's folder
+    :param without: paths taken out of the tree; ``STORE`` stands for the NVIDIA driver store's folder,
+        ``STORE/NAME`` for a file in it
+    :param compiled: the settings are compiled in: containers get the libraries without the file beside them
     """
 
     imitates: str
@@ -52,11 +54,12 @@ class Scenario(_Strict):
     settings: Settings = {}
     missing: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    compiled: bool = False
 
     @property
     def only_settings(self) -> bool:
         """Any tree of its platform and hardware serves it."""
-        return not self.missing and not self.without
+        return not self.missing and not self.without and not self.compiled
 
 
 class _File(_Strict):
@@ -118,12 +121,13 @@ def find(name: str) -> Scenario:
 def write_scenario(tree: Path, name: str) -> None:
     """Turn a tree that ``build_driver_tree`` made into another scenario of the same platform and hardware.
 
-    :raises UsageError: no such scenario, or one that takes functions or files away and must be built
+    :raises UsageError: no such scenario, or one that must be built: it takes functions or files away, or is compiled in
     """
     scenario = find(name)
     if not scenario.only_settings:
         raise UsageError(
-            f"the scenario {name!r} lacks functions or files", next_step="build a tree for it: build_driver_tree"
+            f"the scenario {name!r} lacks functions or files, or is compiled in",
+            next_step="build a tree for it: build_driver_tree",
         )
     place_file(tree, name, scenario)
 

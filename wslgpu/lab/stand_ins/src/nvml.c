@@ -1,10 +1,9 @@
-/* libnvidia-ml stand-in: versions, devices, memory, events.
+/* libnvidia-ml stand-in: versions, devices, memory.
  *
  * What a platform's NVML refuses (minor numbers and MIG on WSL2) is in its settings, not here. */
 #include "nvml_stand_in.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 const char wslgpu_stand_in[] = "wslgpu lab stand-in of libnvidia-ml: the GPUs it names do not exist";
 
@@ -39,6 +38,7 @@ STAND_IN_EXPORT const char *nvmlErrorString(nvmlReturn_t code) {
     case NVML_ERROR_NOT_FOUND: return "Not Found";
     case NVML_ERROR_INSUFFICIENT_SIZE: return "Insufficient Size";
     case NVML_ERROR_DRIVER_NOT_LOADED: return "Driver Not Loaded";
+    case NVML_ERROR_TIMEOUT: return "Timeout";
     case NVML_ERROR_LIBRARY_NOT_FOUND: return "NVML Shared Library Not Found";
     case NVML_ERROR_FUNCTION_NOT_FOUND: return "Function Not Found";
     case NVML_ERROR_GPU_IS_LOST: return "GPU is lost";
@@ -143,25 +143,4 @@ API nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t d, nvmlMemory_v2_t *m) {
     m->used = gpus[d->index].used;
     m->free = m->total - m->used;
     return NVML_SUCCESS;
-}
-
-API nvmlEventSetCreate(nvmlEventSet_t *set) {
-    NEED_INIT;
-    NEED(set);
-    *set = malloc(1);
-    return *set ? NVML_SUCCESS : NVML_ERROR_UNKNOWN;
-}
-API nvmlEventSetFree(nvmlEventSet_t set) { NEED_INIT; free(set); return NVML_SUCCESS; }
-
-API nvmlDeviceGetSupportedEventTypes(nvmlDevice_t d, unsigned long long *types) {
-    NEED_DEVICE(d);
-    NEED(types);
-    *types = 8; /* nvmlEventTypeXidCriticalError */
-    return NVML_SUCCESS;
-}
-
-API nvmlDeviceRegisterEvents(nvmlDevice_t d, unsigned long long types, nvmlEventSet_t set) {
-    (void)types;
-    NEED_DEVICE(d);
-    return set ? NVML_SUCCESS : NVML_ERROR_INVALID_ARGUMENT;
 }
