@@ -76,6 +76,12 @@ def _store() -> click.Command:
     return store
 
 
+def _workload() -> click.Command:
+    from wslgpu.workloads.cli import workload
+
+    return workload
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="wslgpu")
 def cli() -> None:
@@ -107,6 +113,7 @@ _Commands.lazy = {
     "lab": _lab,
     "sources": _sources,
     "store": _store,
+    "workload": _workload,
     **{name: _check_command(name) for name in _CHECK_COMMANDS},
 }
 
@@ -334,7 +341,7 @@ def pins_resolve(site: Path | None, dry: bool) -> None:
     from wslgpu.apply.digests import resolve_missing
 
     require_clone()
-    for name, digest in resolve_missing(site, write=not dry).items():
+    for name, digest in resolve_missing(site, write=not dry, workloads=True).items():
         click.echo(f"{name} -> {digest}")
 
 

@@ -1,0 +1,80 @@
+"""Where the commands of :mod:`wslgpu.kubernetes.cli` look, as their options say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wslgpu.errors import UsageError
+from wslgpu.kubernetes.kubectl import Kubectl
+from wslgpu.settings import Settings, load
+
+F = TypeVar("F", bound=Callable[..., Any])
+_LIMIT = 200
+
+
+def where_options(function: F) -> F:
+    """--on, --lab, --kubeconfig, --context, --site, --json."""
+    for option in reversed(
+        (
+            click.option("--on", metavar="TARGET", help="The cluster's node, where kubectl runs: ssh://[USER@]HOST."),
+            click.option("--lab", metavar="NAME", help="The cluster of this lab, and the lab's data."),
+            click.option(
+                "--kubeconfig",
+                type=click.Path(dir_okay=False, path_type=Path),
+                help="kubectl runs here, with this file; else with KUBECONFIG or ~/.kube/config.",
+            ),
+            click.option("--context", metavar="NAME", help="Of the kubeconfig, instead of its current one."),
+            click.option(
+                "--site", type=click.Path(dir_okay=False, path_type=Path), help="Site file instead of site.yml."
+            ),
+            click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+@dataclass(frozen=True)
+class Place:
+    """The cluster, and the data that it is to have."""
+
+    kubectl: Kubectl
+    settings: Settings
+
+
+@contextmanager
+def place(options: dict[str, Any]) -> Iterator[Place]:
+    """What ``where_options`` gave.
+
+    :raises UsageError: two places at once, a target without a shell of a node, a file that is not there
+    :raises DataError: the site file is wrong
+    """
+    from wslgpu.check.targets import Asked, targets
+
+    on, lab, kubeconfig, site = options["on"], options["lab"], options["kubeconfig"], options["site"]
+    if sum(value is not None for value in (on, lab, kubeconfig)) > 1:
+        raise UsageError("--on, --lab and --kubeconfig exclude each other", "", "Give one of them.")
+    if kubeconfig is not None and not kubeconfig.is_file():
+        raise UsageError("there is no such kubeconfig", str(kubeconfig), "Check the path.")
+    context = (options["context"] or "")[:_LIMIT]
+    config = str(kubeconfig.resolve()) if kubeconfig is not None else ""
+    inventory = None
+    if lab is not None:
+        from wslgpu.cli import inventory_path
+        from wslgpu.lab import state
+
+        # of the control plane, which is the first; and the data that make the lab's own registry known
+        inventory = inventory_path("lab", lab)
+        site = site or state.load(lab).directory / "site.yml"
+    settings = load(site)
+    words = (on,) if on is not None else ()
+    with targets(Asked(words, inventory)) as found:
+        if found[0].kind.value in ("docker", "kubectl"):
+            raise UsageError(f"{found[0].name} is a container", "--on", "Name the node itself: ssh://HOST.")
+        yield Place(Kubectl(found[0], config, context), settings)
