@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON_IN_VENV := .venv/bin/python
 PYTEST := $(PYTHON_IN_VENV) -m pytest
 # lab tests wait most of their time, and a lab stays in one worker (tests/lab/conftest.py)
-WORKERS := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+WORKERS := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 .PHONY: help setup setup-lab setup-test demo demo-kubernetes node test test-fast test-long check bench lock clean
 

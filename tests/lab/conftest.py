@@ -7,9 +7,9 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.lab.support import cluster as cluster_support
 from tests.lab.support.real_builds import RealBuilds
@@ -17,22 +17,48 @@ from tests.lab.support.real_builds import make as real_builds_in
 from wslgpu.lab import Lab, LabSpec, down, sweep
 
 LabFactory = Callable[..., Lab]
-HERE = Path(__file__).parent
-SHARED = ("real_builds", "provisioned_cluster")
-"""Fixtures that cost minutes and are made once for the whole session: who uses one stays in one worker."""
+SHARED = {
+    "builds": {"test_real_builds.py", "test_real_artifacts.py", "test_drifts.py"},
+    "cluster": {
+        "test_kubernetes.py",
+        "test_device_plugin.py",
+        "test_kubernetes_node.py",
+        "test_lab_kubernetes.py",
+        "test_vllm_kubernetes.py",
+    },
+}
+"""Files whose tests share what takes minutes to make: ``real_builds``, and ``cluster``. They begin first."""
+
+
+def _share(nodeid: str) -> str:
+    """What has to stay in one worker of a parallel run: a lab's file, a group of files, or any other test alone."""
+    path = nodeid.partition("::")[0]
+    if "tests/lab/" not in path:
+        return nodeid
+    return next((name for name, files in SHARED.items() if path.rpartition("/")[2] in files), path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each lab to one worker of a parallel run. Fast tests come first, then what lasts longest."""
-    ranks = {}
-    for item in items:
-        ranks[item.nodeid] = 0
-        if HERE in item.path.parents:
-            fixtures = getattr(item, "fixturenames", ())
-            shared = [name for name in SHARED if name in fixtures]
-            ranks[item.nodeid] = 1 + SHARED.index(shared[0]) if shared else 1 + len(SHARED)
-            item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
-    items.sort(key=lambda item: ranks[item.nodeid])
+    """Fast tests first, then what lasts longest."""
+    order = list(SHARED)
+
+    def rank(item: pytest.Item) -> int:
+        share = _share(item.nodeid)
+        return 0 if share == item.nodeid else 1 + (order.index(share) if share in order else len(order))
+
+    items.sort(key=rank)
+
+
+class _LabScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """xdist's own groups (``loadgroup``) are no groups under pytest 9."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _share(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Called by the controller of a parallel run."""
+    return _LabScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
