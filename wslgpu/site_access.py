@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from wslgpu.errors import DataError
+from wslgpu.secret_file import read_secret_file
 from wslgpu.templates import render
 
 APT_PROXY = "/etc/apt/apt.conf.d/80wslgpu-proxy.conf"
@@ -36,15 +37,7 @@ def read_credentials(path: str) -> Credentials | None:
     """
     if not path:
         return None
-    file = Path(path)
-    try:
-        mode = file.stat().st_mode & 0o777
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise DataError(f"proxy_credentials_file cannot be read: {reason}", path, "Check the path.") from error
-    if mode & 0o077:
-        raise DataError(f"proxy_credentials_file has mode {mode:04o}: others may read it", path, "chmod 600 it.")
+    text = read_secret_file(path, "proxy_credentials_file")
     match = re.fullmatch(r"([^:\s]+):(\S+)\s*", text)
     if match is None:
         step = "One line, no spaces: white space cannot be written in apt's auth.conf."

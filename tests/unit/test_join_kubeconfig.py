@@ -63,7 +63,7 @@ def test_one_cluster_has_one_identity_whatever_address_and_spaces_are(tmp_path: 
 def test_one_that_others_may_read(tmp_path: Path, mode: int) -> None:
     with pytest.raises(DataError, match=f"mode {mode:04o}: others may read it") as refused:
         read(written(tmp_path, yaml.safe_dump(document()), mode))
-    assert refused.value.next_step == "chmod 600 it."
+    assert refused.value.next_step.startswith("chmod 600 /")
     assert refused.value.exit_code == 2
 
 
@@ -74,10 +74,23 @@ REFUSED: dict[str, tuple[str, str]] = {
     "context of another name": (yaml.safe_dump(document(**{"current-context": "y"})), "no whole kubeconfig"),
     "http": (yaml.safe_dump(document(cluster={"server": "http://192.0.2.1"})), "no https server"),
     "a user in the address": (yaml.safe_dump(document(cluster={"server": f"https://u:{TOKEN}@h"})), "no https server"),
+    "a password in the address": (
+        yaml.safe_dump(document(cluster={"server": f"https://:{TOKEN}@h"})),
+        "no https server",
+    ),
+    "half an address": (yaml.safe_dump(document(cluster={"server": "https://[::1"})), "no https server"),
+    "no port": (yaml.safe_dump(document(cluster={"server": "https://h:first"})), "no https server"),
+    "more than an address": (yaml.safe_dump(document(cluster={"server": "https://h/?a"})), "no https server"),
+    "a date that is none": (yaml.safe_dump(document()) + "since: 2026-13-45\n", "not YAML"),
+    "no end of lists": ("[" * 5000, "not YAML"),
     "no check": (yaml.safe_dump(document(cluster={"insecure-skip-tls-verify": True})), "check of certificates off"),
     "no token": (yaml.safe_dump(document(user={"client-key-data": TOKEN})), "no bootstrap token"),
     "authority as a path": (
         yaml.safe_dump(document(cluster={"certificate-authority-data": "", "certificate-authority": "/ca.crt"})),
+        "no certificate-authority-data",
+    ),
+    "an authority that is no base64": (
+        yaml.safe_dump(document(cluster={"certificate-authority-data": "\u00e9"})),
         "no certificate-authority-data",
     ),
     "a key for an authority": (

@@ -7,24 +7,21 @@ bootstrap token. Source: https://kubernetes.io/docs/reference/access-authn-authz
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
-import stat
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
 from wslgpu.errors import DataError
+from wslgpu.secret_file import read_secret_file
 
 _SETTING = "kubernetes_join_kubeconfig_file"
 _MAKE = (
     "kubeadm token create --print-join-command names what goes into it; see the kubelet's page on TLS bootstrapping."
 )
-_SIZE_LIMIT_BYTES = 1 << 20
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*")
 
 
@@ -53,41 +50,37 @@ def read(path: str) -> Cluster:
     :raises DataError: it cannot be read, others may read it, or a kubelet could not join with it; nothing of its
         content is in the text
     """
-    file = Path(path)
-    try:
-        mode = file.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise DataError(f"{_SETTING} is no file", path, "Name the kubeconfig itself.")
-        if file.stat().st_size > _SIZE_LIMIT_BYTES:
-            raise DataError(f"{_SETTING} is larger than 1 MiB", path, "Name the kubeconfig itself.")
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{_SETTING} cannot be read: {error.strerror}", path, "Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{_SETTING} is not UTF-8 text", path, _MAKE) from error
-    if stat.S_IMODE(mode) & 0o077:
-        raise DataError(f"{_SETTING} has mode {stat.S_IMODE(mode):04o}: others may read it", path, "chmod 600 it.")
-    return _parse(text, path)
+    return _parse(read_secret_file(path, _SETTING), path)
 
 
 def _parse(text: str, path: str) -> Cluster:
     try:
         data = yaml.safe_load(text)
-    except yaml.YAMLError:
-        # the parser's own words would quote the file
+    except (yaml.YAMLError, ValueError, RecursionError):
+        # a date that is none, or a depth without end, is no YAMLError; the parser's own words would quote the file
         raise DataError(f"{_SETTING} is not YAML", path, _MAKE) from None
     context = _named(data, "contexts", "context", _text(data, "current-context"), path)
     cluster = _named(data, "clusters", "cluster", _text(context, "cluster"), path)
     user = _named(data, "users", "user", _text(context, "user"), path)
     server = _text(cluster, "server")
-    parts = urlsplit(server)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.path not in ("", "/"):
+    if not _is_address(server):
         raise DataError(f"{_SETTING} names no https server", path, _MAKE)
     if cluster.get("insecure-skip-tls-verify"):
         raise DataError(f"{_SETTING} turns the check of certificates off", path, "Name the cluster's authority in it.")
     if not _text(user, "token"):
         raise DataError(f"{_SETTING} holds no bootstrap token", path, _MAKE)
     return Cluster(server.rstrip("/"), _authority(cluster, path), text if text.endswith("\n") else f"{text}\n")
+
+
+def _is_address(server: str) -> bool:
+    """``https://HOST`` or ``https://HOST:PORT``: it is written into files, and paths are put behind it."""
+    try:
+        parts = urlsplit(server)
+        _ = parts.port
+    except ValueError:
+        return False
+    rest = (parts.path.rstrip("/"), parts.query, parts.fragment)
+    return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc and not any(rest)
 
 
 def _text(table: Any, key: str) -> str:
@@ -109,7 +102,7 @@ def _authority(cluster: dict[str, Any], path: str) -> str:
     """The authority as PEM. A path in it would be a path of the controller's, of no use on a node."""
     try:
         text = base64.b64decode(_text(cluster, "certificate-authority-data"), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, or no UTF-8 in it
         text = ""
     if not re.fullmatch(rf"(?:\s*{_CERTIFICATE.pattern})+", text):
         raise DataError(

@@ -7,10 +7,10 @@ them into its log at start.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from wslgpu.errors import DataError
+from wslgpu.secret_file import read_secret_file
 from wslgpu.settings import Settings
 
 VARIABLE = "VLLM_API_KEY"
@@ -26,16 +26,7 @@ def read(path: str) -> str:
     """
     if not path:
         return ""
-    file = Path(path)
-    try:
-        mode = file.stat().st_mode & 0o777
-        text = file.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
-        raise DataError(f"vllm_api_key_file cannot be read: {reason}", path, "Check the path.") from error
-    if mode & 0o077:
-        raise DataError(f"vllm_api_key_file has mode {mode:04o}: others may read it", path, f"chmod 600 {path}")
-    key = text.strip()
+    key = read_secret_file(path, "vllm_api_key_file").strip()
     # what a bearer token may hold (RFC 6750), and what no file for environments takes for something else
     if not re.fullmatch(r"[A-Za-z0-9._~+/=-]+", key) or len(key) < SHORTEST:
         raise DataError(
