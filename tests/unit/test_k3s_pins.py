@@ -70,6 +70,7 @@ def test_a_site_adds_a_row(tmp_path: Path) -> None:
         ("kubernetes_node_labels: {node-role.kubernetes.io/gpu: 'x'}\n", "belongs to Kubernetes"),
         ("kubernetes_node_labels: {x.k8s.io/gpu: 'x'}\n", "belongs to Kubernetes"),
         ("kubernetes_node_labels: {'a b': 'x'}\n", "is no key of a label"),
+        ('kubernetes_node_labels: {"a\\n": "x"}\n', "is no key of a label"),
         ("kubernetes_node_labels: {a: 'b,c=d'}\n", "kubernetes_node_labels"),
         ("kubernetes_node_taints: ['gpu']\n", "kubernetes_node_taints"),
         ("kubernetes_cluster_dns: [dns.example]\n", "kubernetes_cluster_dns"),

@@ -99,3 +99,25 @@ def test_a_cluster_of_somebody_else() -> None:
     kubelet = replace(FINE, units={"kubelet": UNIT})
     assert node_shape.foreign_cluster(kubelet, own="kubelet") is None
     assert node_shape.foreign_cluster(kubelet, own="k3s") is not None
+
+
+def test_a_cluster_that_has_moved_is_said() -> None:
+    """The kubelet goes on with the address that it joined at, whatever the data name by now."""
+    joined = replace(FINE, joined=("identity", "https://192.0.2.1:6443/"))
+    assert node_shape.other_address(FINE, "https://192.0.2.1:6443") is None
+    assert node_shape.other_address(joined, "https://192.0.2.1:6443") is None
+    problem = node_shape.other_address(joined, "https://192.0.2.2:6443")
+    assert problem is not None
+    assert "at https://192.0.2.1:6443" in problem.what
+    assert "names https://192.0.2.2:6443" in problem.what
+    assert not problem.fatal
+
+
+def test_a_network_of_the_clusters_needs_containerd_to_look_for_it() -> None:
+    debians = replace(FINE, cni_bin="/usr/lib/cni")
+    problem = node_shape.plugins_elsewhere(debians)
+    assert problem is not None
+    assert "in /usr/lib/cni" in problem.what
+    assert "/opt/cni/bin" in problem.next_step
+    for fine in (replace(debians, cni_configs=1), replace(FINE, cni_bin="/opt/cni/bin"), FINE):
+        assert node_shape.plugins_elsewhere(fine) is None

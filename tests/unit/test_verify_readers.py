@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.node.support import apt, cdi, cri, wsl
+from tests.node.support import apt, cdi, cri, kubernetes, wsl
 from tests.node.support.node import TIMED_OUT, Answer
 from tests.node.test_container_toolkit_containers import parse_sight
 from tests.node.test_wsl import DRIVER_PACKAGES
@@ -78,6 +78,22 @@ def test_apts_choice_is_read() -> None:
     assert (found.installed, found.candidate) == ("1.20.0-1", "1.20.0-1")
     assert found.priorities == {"1.21.0-1": 500, "1.20.0-1": 1001}
     assert apt.parse_policy("x:\n  Installed: (none)\n  Candidate: (none)\n") == apt.Policy()
+
+
+@pytest.mark.parametrize(
+    ("address", "place", "may"),
+    [
+        ("127.0.0.1", "[::1]:6443", True),
+        ("127.0.0.1", "*:6443", False),
+        ("192.0.2.1", "192.0.2.1:6443", True),
+        ("192.0.2.1", "127.0.0.1:6443", True),
+        ("192.0.2.1", "192.0.2.2:6443", False),
+        ("2001:db8::1", "[2001:db8::1]:6443", True),
+        ("::", "*:6443", True),
+    ],
+)
+def test_where_k3s_may_listen(address: str, place: str, may: bool) -> None:
+    assert (place in kubernetes.k3s_may_listen(address)) is may
 
 
 def test_sources_are_read_stanza_by_stanza() -> None:

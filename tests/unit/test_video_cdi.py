@@ -255,3 +255,16 @@ def test_a_spec_with_nothing_to_mount_has_the_device_node_alone(work: Path) -> N
     text = text_of(work, "covered libnvidia-encode\ncovered libnvcuvid\n")
     assert cdi.parse_spec(text) == cdi.CdiSpec(KIND, ("video",), frozenset({"/dev/dxg"}))
     assert "hooks" not in text
+
+
+def test_somebody_elses_spec_is_kept_whole_or_not_at_all(work: Path) -> None:
+    """Half of it would count as kept, and the next run would put ours in its place."""
+    spec, new = work / "spec.yaml", work / "new.yaml"
+    spec.write_text("kind: a.example/b\n")
+    new.write_text("kind: c.example/d\n")
+    cut_off = 'cp() { echo half >"$3"; exit 0; }; put_spec "$1" "$2"'
+    sh(work, cut_off, new, spec)
+    assert spec.read_text() == "kind: a.example/b\n"
+    assert not Path(f"{spec}.wslgpu-before").exists()
+    sh(work, 'put_file() { :; }; put_spec "$1" "$2"', new, spec)
+    assert Path(f"{spec}.wslgpu-before").read_text() == "kind: a.example/b\n"

@@ -53,6 +53,7 @@ class KubernetesNodeState:
     :param kubelet: version of the program asked about, ``unreadable`` where it says none, empty where there is none
     :param resolv_conf: file that names the real resolvers
     :param cni_bin: folder in which containerd looks for CNI plugins; empty where containerd does not say
+    :param cni_lacking: plugins of a bridge's network that are not in that folder
     :param kubelet_cgroup_driver: of /var/lib/kubelet/config.yaml; empty where that says none
     :param kubelet_config_ours: that file is wslgpu's
     :param units: those of kubelet, k3s, rke2 and microk8s that there are
@@ -74,6 +75,7 @@ class KubernetesNodeState:
     cni_bin: str
     cni_conf: str
     cni_configs: int
+    cni_lacking: tuple[str, ...]
     kubelet_config_ours: bool
     kubelet_cgroup_driver: str
     units: dict[str, Unit]
@@ -92,6 +94,7 @@ class _Reading:
     sysctls: dict[str, Sysctl] = field(default_factory=dict)
     units: dict[str, list[str]] = field(default_factory=dict)
     stale: dict[str, str] = field(default_factory=dict)
+    cni_lacking: list[str] = field(default_factory=list)
 
 
 def parse_kubernetes_node(lines: list[str]) -> KubernetesNodeState:
@@ -108,6 +111,8 @@ def parse_kubernetes_node(lines: list[str]) -> KubernetesNodeState:
             read.units[words[0]] = [*words[1:], "", ""]
         elif key == "stale" and len(words) == 2:
             read.stale[words[0]] = words[1]
+        elif key == "cni-lacks":
+            read.cni_lacking.append(value)
         else:
             read.single[key] = value
     single = read.single
@@ -124,6 +129,7 @@ def parse_kubernetes_node(lines: list[str]) -> KubernetesNodeState:
         cni_bin=single.get("cni-bin", ""),
         cni_conf=single.get("cni-conf", ""),
         cni_configs=int(single["cni-configs"]) if single.get("cni-configs", "").isdigit() else 0,
+        cni_lacking=tuple(read.cni_lacking),
         kubelet_config_ours=ours == "yes",
         kubelet_cgroup_driver=_given(driver),
         units={name: _unit(words, read.stale.get(name, "")) for name, words in read.units.items()},

@@ -12,13 +12,13 @@ from wslgpu.kubernetes.k3s_pins import K3sPin, K3sVersion
 from wslgpu.pins import UNRESOLVED, Strict
 
 _RESERVED = ("kubernetes.io", "k8s.io")
-_LABEL_KEY = r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+_LABEL_KEY = r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _LABEL_VALUE = r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"
 _TAINT = r"^[A-Za-z0-9./_-]+(=[A-Za-z0-9._-]*)?:(NoSchedule|PreferNoSchedule|NoExecute)$"
 
 
 def _label_key(key: str) -> str:
-    if not re.match(_LABEL_KEY, key):
+    if not re.fullmatch(_LABEL_KEY, key):
         raise ValueError(f"{key!r} is no key of a label")
     prefix = key.partition("/")[0] if "/" in key else ""
     if any(prefix == name or prefix.endswith(f".{name}") for name in _RESERVED):
@@ -62,8 +62,9 @@ class KubernetesNodeSettings(Strict):
     kubernetes_k3s_version: K3sVersion
     kubernetes_k3s_versions: dict[K3sVersion, K3sPin]
     kubernetes_k3s_listen: Address = "127.0.0.1"
-    """Where k3s' API server listens. On loopback nothing outside of the node reaches it, and no pod does either; with
-    the node's own address both do, with certificates and tokens."""
+    """Where k3s' API server listens, beside loopback. There nothing outside of the node reaches it, and no pod does
+    either, so that k3s' CoreDNS and volumes made on demand do not work; with the node's own address they do, with
+    certificates and tokens."""
 
     @model_validator(mode="after")
     def _kubernetes_consistent(self) -> KubernetesNodeSettings:

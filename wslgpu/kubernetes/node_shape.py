@@ -134,6 +134,33 @@ def cgroup_problem(state: KubernetesNodeState, *, admit_cgroup_v1: bool) -> Prob
     )
 
 
+CNI_BIN = "/opt/cni/bin"
+"""Where networks that a cluster installs by itself put their plugins (containerd docs/cri/config.md: bin_dir)."""
+
+
+def plugins_elsewhere(state: KubernetesNodeState) -> Problem | None:
+    """The cluster is to bring the pods' network, and containerd does not look where it will be."""
+    if state.cni_configs or state.cni_bin in ("", CNI_BIN):
+        return None
+    return Problem(
+        f"containerd looks for the plugins of pods' networks in {state.cni_bin}, and Flannel, Calico, Cilium and others"
+        f" put theirs in {CNI_BIN}",
+        f'Where the cluster has such a network: bin_dir = "{CNI_BIN}" in /etc/containerd/config.toml, which wslgpu'
+        " keeps; then systemctl restart containerd.",
+    )
+
+
+def other_address(state: KubernetesNodeState, server: str) -> Problem | None:
+    """The kubelet has joined this cluster at another address than the data name: it goes on with its own."""
+    if state.joined is None or not state.joined[1] or state.joined[1].rstrip("/") == server:
+        return None
+    return Problem(
+        f"the kubelet reaches its cluster at {state.joined[1]}, and kubernetes_join_kubeconfig_file names {server}",
+        f"It is left so. Where the cluster has moved, set server in {kubelet_config.KUBECONFIG}, then systemctl"
+        " restart kubelet.",
+    )
+
+
 FOREIGN_UNITS = ("k3s", "k3s-agent", "rke2-server", "rke2-agent", "snap.microk8s.daemon-kubelite")
 """Services that bring a kubelet of their own."""
 

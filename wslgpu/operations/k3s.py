@@ -26,6 +26,9 @@ NETWORK = "/etc/cni/net.d/10-wslgpu.conflist"
 FILES = (CONFIG, UNIT, NETWORK)
 PACKAGES = ("containernetworking-plugins", "iptables")
 """The pods' network; kube-proxy in k3s writes its rules with iptables."""
+PLUGINS = "/usr/lib/cni"
+"""Where that package has them, and Debian's containerd looks for them. Ubuntu's and Docker's looks in /opt/cni/bin, as
+upstream does (containerd docs/cri/config.md)."""
 PODS = "10.42.0.0/16"
 
 
@@ -56,7 +59,12 @@ def running(
     if not pin.verified:
         tell(f"the hash of k3s {version} was seen, and not compared by wslgpu: {pin.seen or 'nobody says where'}")
     loopback = listen.startswith("127.") or listen == "::1"
-    if not loopback:
+    if loopback:
+        tell(
+            "k3s' API server is on loopback only, where no pod reaches it: CoreDNS and volumes made on demand wait for"
+            " it. Name the node's own address as kubernetes_k3s_listen where pods need them"
+        )
+    else:
         tell(f"k3s listens on {listen}:6443, for who has a certificate or a token of the cluster", warning=True)
     systemd = state.cgroup_v2 if systemd_cgroup == "auto" else systemd_cgroup
     config = render(
@@ -82,11 +90,14 @@ def running(
     unit = state.units.get("k3s")
     runs = unit is not None and unit.active and unit.enabled and not unit.stale
     record = f"k3s {pin.sha256}"
-    if state.k3s == pin.sha256 and not differing and runs and state.record == record:
+    elsewhere = state.cni_lacking if state.cni_bin != PLUGINS else ()
+    if state.k3s == pin.sha256 and not differing and not elsewhere and runs and state.record == record:
         host.noop(f"k3s {version} runs")
         return
     # first of all the record, so that a run that is cut off is known to be ours
     yield script("kubernetes_record", "k3s -")
+    if elsewhere:
+        yield script("k3s_network", PLUGINS, state.cni_bin, *elsewhere)
     if state.k3s != pin.sha256:
         # what is larger by half is something else
         yield script("k3s_install", pin.url, pin.sha256, pin.size_bytes * 3 // 2, download_timeout_s, version)
@@ -137,4 +148,4 @@ def absent(kubelet: str) -> Generator[StringCommand, None, None]:
         host.noop("there is no k3s of wslgpu's")
         return
     tell("k3s goes; the cluster's data stays in /var/lib/rancher/k3s, and containers that run go on")
-    yield script("k3s_remove")
+    yield script("k3s_remove", PLUGINS, state.cni_bin)

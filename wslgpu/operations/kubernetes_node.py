@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Literal
 
 from pyinfra import host
@@ -122,7 +122,8 @@ def joined(
     :param timeout_s: until the cluster has the node
     """
     state = read(kubelet)
-    if problem := _standing_in_the_way(state, cluster, kubelet, admit_cgroup_v1=admit_cgroup_v1):
+    present = bound.read(FileStates, paths=FILES)
+    if problem := _standing_in_the_way(state, present, cluster, kubelet, admit_cgroup_v1=admit_cgroup_v1):
         yield refusal(problem)
         return
     if state.kubeadm_joined:
@@ -143,8 +144,13 @@ def joined(
     if wanted.version > kubelet_config.NEWEST_KNOWN:
         tell(f"the kubelet {state.kubelet} is newer than what wslgpu knows; it is configured as 1.37 is", warning=True)
     files = _files(state, kubelet, wanted, cluster)
-    present = bound.read(FileStates, paths=FILES)
     has_certificate = state.joined is not None and state.certificate == "valid"
+    said = (
+        node_shape.other_address(state, cluster.server) if has_certificate else None,
+        node_shape.plugins_elsewhere(state),
+    )
+    for problem in filter(None, said):
+        tell(f"{problem.what}. {problem.next_step}", warning=True)
     if not has_certificate:
         files[BOOTSTRAP] = (cluster.kubeconfig, "600")
     differing = [
@@ -156,7 +162,7 @@ def joined(
     runs = unit is not None and unit.active and unit.enabled and not unit.stale
     gone = state.registered == "404"
     record = f"join {cluster.identity}"
-    token_left = present.get(BOOTSTRAP, FileState("none", "", "", "")).kind != "none"
+    token_left = _is_there(present, BOOTSTRAP)
     if has_certificate and not differing and runs and not gone and not token_left and state.record == record:
         host.noop(f"the node has joined {cluster.server}")
         return
@@ -169,7 +175,12 @@ def joined(
 
 
 def _standing_in_the_way(
-    state: KubernetesNodeState, cluster: Cluster, kubelet: str, *, admit_cgroup_v1: bool
+    state: KubernetesNodeState,
+    present: Mapping[str, FileState],
+    cluster: Cluster,
+    kubelet: str,
+    *,
+    admit_cgroup_v1: bool,
 ) -> Problem | None:
     if problem := node_shape.kubelet_problem(state, kubelet, admit_cgroup_v1=admit_cgroup_v1):
         return problem
@@ -190,17 +201,32 @@ def _standing_in_the_way(
             "It is left alone. Remove it, or run that kubelet yourself with kubernetes_role: prepare.",
             fatal=True,
         )
+    ours = state.kubelet_config_ours or state.record.startswith("join ")
+    if _is_there(present, CONFIG) and not ours and not state.kubeadm_joined:
+        return Problem(
+            f"{CONFIG} is somebody's configuration of a kubelet, and not wslgpu's",
+            "It is left alone. Move it away where no kubelet needs it, or run that kubelet yourself with"
+            " kubernetes_role: prepare.",
+            fatal=True,
+        )
     return None
 
 
+def _is_there(present: Mapping[str, FileState], path: str) -> bool:
+    return present.get(path, FileState("none", "", "", "")).kind != "none"
+
+
 def _files(state: KubernetesNodeState, kubelet: str, wanted: Kubelet, cluster: Cluster) -> dict[str, tuple[str, str]]:
-    """Content and mode of the files that the kubelet starts with, by path."""
+    """Content and mode of the files that the kubelet starts with, by path.
+
+    First the one by which :func:`left` knows that it has to begin, wherever a run is cut off.
+    """
     flags = kubelet_config.flags(wanted)
     command = " ".join((kubelet, *kubelet_config.PLACES, *flags))
     unit = state.units.get("kubelet")
     files = {
-        CONFIG: (kubelet_config.configuration(wanted), "644"),
         AUTHORITY: (cluster.authority, "644"),
+        CONFIG: (kubelet_config.configuration(wanted), "644"),
     }
     if unit is not None and unit.fragment.startswith(("/usr/lib/", "/lib/")):
         text = render(DROP_IN, kubeadm=state.kubeadm_unit, command=command, flags=" ".join(flags))
@@ -215,21 +241,27 @@ def left(role: Literal["none", "prepare", "join", "k3s"], kubelet: str) -> Gener
     """Take away what another role has put here; what is somebody else's stays.
 
     Taken away are files with wslgpu's mark, the kubelet's certificate and kubeconfig where wslgpu had joined the node,
-    and services that are wslgpu's. Containers that run go on; the cluster keeps its object for the node.
+    and services that are wslgpu's. Containers that run go on; the cluster keeps its object for the node. Where kubeadm
+    has joined the node since, its kubelet runs on, with credentials that are not ours.
     """
     state = read(kubelet)
     present = bound.read(FileStates, paths=FILES)
-    there = {path for path in FILES if present.get(path) is not None and present[path].kind != "none"}
-    had_joined = state.record.startswith("join ") or bool(there & {AUTHORITY, BOOTSTRAP})
+    there = {path for path in FILES if _is_there(present, path)}
+    # the authority comes first and goes last; a token without it is that of a kubeadm join which is running
+    had_joined = state.record.startswith("join ") or AUTHORITY in there
     leave_cluster = role != "join" and had_joined
     surplus = [] if role != "none" else [path for path in PREPARED if path in there]
     if not leave_cluster and not surplus:
         host.noop("nothing of another role is here")
         return
     if leave_cluster:
-        tell(
-            f"this node leaves its cluster; there, kubectl delete node {host.name} forgets it, and pods that run go on"
-        )
-        yield script("kubernetes_leave")
+        if state.kubeadm_joined:
+            tell("kubeadm has joined this node since, and its kubelet is left to it; only wslgpu's own files go")
+        else:
+            tell(
+                f"this node leaves its cluster; there, kubectl delete node {host.name} forgets it, and pods that run"
+                " go on"
+            )
+        yield script("kubernetes_leave", state.kubeadm_joined)
     if surplus:
         yield script("kubernetes_unprepare", *surplus)

@@ -13,7 +13,7 @@ from wslgpu.operations import apt, base_state
 from wslgpu.operations.notes import would_refuse
 from wslgpu.operations.script import script
 from wslgpu.settings import Settings
-from wslgpu.workloads import vllm_node
+from wslgpu.workloads import quadlet, vllm_node
 from wslgpu.workloads.vllm_node import FILES, Form, Obstacle
 
 
@@ -88,4 +88,4 @@ def service(settings: Settings, form: Form) -> Generator[StringCommand, None, No
     if state.active == "active" and not state.stale and (not enable or state.enabled == "enabled"):
         host.noop("vLLM runs by its files as they are")
         return
-    yield script("vllm_service", "running", enable, settings.vllm_load_timeout_s)
+    yield script("vllm_service", "running", enable, quadlet.start_timeout_s(settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import Any
 
@@ -46,6 +47,14 @@ def require_role(settings: Settings, *roles: str) -> None:
     """End the check where the data gives the node none of these roles."""
     if settings.kubernetes_role not in roles:
         not_applicable(f"the data gives this node the role {settings.kubernetes_role!r} in Kubernetes")
+
+
+def k3s_may_listen(address: str) -> set[str]:
+    """Where k3s' API server listens for this bind-address, in the words of ss: on loopback it always does as well
+    (ListenWithLoopback of k3s-io/k3s, pkg/util/net.go), and an address for all takes IPv6 with it."""
+    if ipaddress.ip_address(address).is_unspecified:
+        return {"*:6443", "0.0.0.0:6443", "[::]:6443"}
+    return {f"[{address}]:6443" if ":" in address else f"{address}:6443", "127.0.0.1:6443", "[::1]:6443"}
 
 
 def service(settings: Settings) -> str:

@@ -46,9 +46,14 @@ done
 if grep -q '^nameserver 127\.0\.0\.53' /etc/resolv.conf 2>/dev/null && [ -s /run/systemd/resolve/resolv.conf ]; then
     echo "resolv-conf /run/systemd/resolve/resolv.conf"
 fi
-containerd config dump 2>/dev/null |
+cni=$(containerd config dump 2>/dev/null |
     sed -nE "s,^ *bin_dir = ['\"](/[^'\"]*)['\"].*,cni-bin \1,p; s,^ *bin_dirs = \[['\"](/[^'\"]*)['\"].*,cni-bin \1,p
-        s,^ *conf_dir = ['\"](/[^'\"]*)['\"].*,cni-conf \1,p" | sort -u
+        s,^ *conf_dir = ['\"](/[^'\"]*)['\"].*,cni-conf \1,p" | sort -u)
+if [ -n "$cni" ]; then echo "$cni"; fi
+folder=$(echo "$cni" | sed -n '/^cni-bin /{s///p;q}')
+for plugin in loopback bridge host-local portmap; do
+    if [ -n "$folder" ] && [ ! -x "$folder/$plugin" ]; then echo "cni-lacks $plugin"; fi
+done
 echo "cni-configs $(find /etc/cni/net.d -maxdepth 1 -name '*.conf*' 2>/dev/null | wc -l)"
 if [ -f /var/lib/kubelet/config.yaml ]; then
     driver=$(sed -n 's/^cgroupDriver:[[:space:]]*//p' /var/lib/kubelet/config.yaml | tr -d "\"'")
@@ -67,6 +72,10 @@ for unit in kubelet k3s k3s-agent rke2-server rke2-agent snap.microk8s.daemon-ku
     echo "unit $unit $fragment $ours $(systemctl is-active "$unit" 2>/dev/null || true)" \
         "$(systemctl is-enabled "$unit" 2>/dev/null || true)" \
         "$(systemctl show "$unit" --property=NeedDaemonReload --value 2>/dev/null || true)"
+    # of a program that was replaced since: a package's file is as old as the package
+    pid=$(systemctl show "$unit" --property=MainPID --value 2>/dev/null) || pid=""
+    running=$(readlink "/proc/${pid:-0}/exe" 2>/dev/null) || running=""
+    case $running in *" (deleted)") echo "stale $unit ${running%% *}" ;; esac
     # older than one of its files?
     started=$(systemctl show "$unit" --property=ExecMainStartTimestamp --value --timestamp=us+utc 2>/dev/null) || started=""
     if [ -n "$started" ] && [ "$started" != n/a ]; then

@@ -16,10 +16,13 @@ if [ "$restart" = yes ]; then
     timeout 90 systemctl restart k3s 2>/dev/null ||
         fail platform "k3s does not start: $(kubelet_words k3s)" "journalctl -u k3s says more."
 fi
+# without a restart here, systemd goes on counting from long ago
+restarts_of() { systemctl show k3s --property=NRestarts --value; }
+before=$(restarts_of)
 end=$(($(date +%s) + seconds))
 until [ -s "$kubeconfig" ] && timeout 10 "$program" kubectl --kubeconfig="$kubeconfig" get node "$name" >/dev/null 2>&1; do
-    restarts=$(systemctl show k3s --property=NRestarts --value)
-    if [ "${restarts:-0}" -ge 3 ]; then
+    restarts=$(restarts_of)
+    if [ $((${restarts:-0} - ${before:-0})) -ge 3 ]; then
         fail platform "k3s ends by itself as soon as it is started: $(kubelet_words k3s)" \
             "journalctl -u k3s says more; its configuration is /etc/rancher/k3s/config.yaml."
     fi

@@ -30,6 +30,9 @@ node_status() {
         --output /dev/null --write-out '%{http_code}' "$server/api/v1/nodes/$name" 2>/dev/null || true
 }
 
+# without a restart here, systemd goes on counting from long ago
+restarts_of() { systemctl show kubelet --property=NRestarts --value; }
+before=$(restarts_of)
 end=$(($(date +%s) + seconds))
 while :; do
     status=none
@@ -37,8 +40,8 @@ while :; do
         status=$(node_status)
         [ "$status" != 200 ] || break
     fi
-    restarts=$(systemctl show kubelet --property=NRestarts --value)
-    if [ "${restarts:-0}" -ge 3 ]; then
+    restarts=$(restarts_of)
+    if [ $((${restarts:-0} - ${before:-0})) -ge 3 ]; then
         fail platform "kubelet ends by itself as soon as it is started: $(kubelet_words)" \
             "journalctl -u kubelet says more; its configuration is /var/lib/kubelet/config.yaml."
     fi
