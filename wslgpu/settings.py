@@ -204,6 +204,11 @@ class Settings(KubernetesNodeSettings, PluginSettings, WorkloadSettings):
             if getattr(self, name) not in self.builds or self.builds[getattr(self, name)].artifact != artifact:
                 known = ", ".join(key for key, build in self.builds.items() if build.artifact == artifact)
                 raise ValueError(f"{name}: there is no build {getattr(self, name)!r} of {artifact} (known: {known})")
+        if self.device_plugin_namespace == self.workload_namespace:
+            raise ValueError(
+                f"device_plugin_namespace and workload_namespace are both {self.workload_namespace}: the first is"
+                " privileged and without a network, the second is neither"
+            )
         roles = [image.role for image in self.cuda_images]
         if doubled := {role for role in roles if roles.count(role) > 1}:
             raise ValueError(f"cuda_images names the role {sorted(doubled)[0]} twice")

@@ -195,3 +195,14 @@ def test_nobody_writes_into_the_containers_root(node: Node, answering: str) -> N
     assert answer.ok, f"in the container: {answer}"
     assert answer.lines[0] != "0", "it runs as root"
     assert answer.lines[-1] == "refused", "the root of the container can be written to"
+
+
+@check("vllm.home.loadable")
+def test_kernels_can_be_loaded_from_where_they_are_compiled(node: Node, answering: str) -> None:
+    """HOME and /tmp are writable and not mounted noexec: PyTorch and Triton load what they compile there."""
+    answer = node.run(*container(answering), "cat", "/proc/mounts")
+    assert answer.ok, f"in the container: {answer}"
+    mounts = {row[1]: row[3].split(",") for row in map(str.split, answer.lines)}
+    for place in ("/home/vllm", "/tmp"):
+        assert place in mounts, f"{place} is no mount of its own"
+        assert not {"ro", "noexec"} & set(mounts[place]), f"{place} is mounted {','.join(mounts[place])}"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.unit.rendered_workloads import settings
+from wslgpu import templates
 from wslgpu.errors import UsageError
 from wslgpu.project import PROJECT_ROOT
 from wslgpu.workloads import ffmpeg_arguments
@@ -68,12 +69,15 @@ def test_a_gpus_pod_asks_for_it_and_for_the_codec_libraries(name: str) -> None:
     assert gpus_asked(owner(rendered)) == 1
     assert pod(rendered)["runtimeClassName"] == "nvidia"
     assert environment(rendered)["NVIDIA_VISIBLE_DEVICES"] == "nvidia.com/gpu=all,wslgpu.dev/gpu=video"
+    # of a node that is kept for GPUs
+    assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod(rendered)["tolerations"]
 
 
 def test_the_cpus_job_needs_no_gpu_and_no_runtime_class() -> None:
     rendered = made("ffmpeg-job", NodeTruth(gpus=0, advertised=0), ffmpeg_job_encoder="cpu")
     assert gpus_asked(owner(rendered)) == 0
     assert "runtimeClassName" not in pod(rendered)
+    assert "tolerations" not in pod(rendered)
     assert environment(rendered) == {}
 
 
@@ -97,6 +101,11 @@ def test_codec_libraries_by_toolkit_and_node(toolkit: str, device: str | None, a
     rendered = made("ffmpeg", NodeTruth(gpus=1, advertised=1, video_device=device), container_toolkit_version=toolkit)
     assert ("NVIDIA_VISIBLE_DEVICES" in environment(rendered)) == asked
     assert any("no codec libraries" in note for note in rendered.notes) == noted
+
+
+def test_the_legacy_mode_is_given_no_cdi_device() -> None:
+    found = environment(made("ffmpeg", container_toolkit_runtime_mode="legacy"))
+    assert found == {"NVIDIA_DRIVER_CAPABILITIES": "compute,video,utility"}
 
 
 def test_the_artifact_is_mounted_where_nobody_can_write() -> None:
@@ -126,6 +135,17 @@ def test_a_job_that_does_something_else_is_another_job() -> None:
     ]
     assert names[0] == names[1]
     assert len(set(names)) == 3
+
+
+def test_a_job_of_another_template_is_another_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job's pods cannot be changed: else a new version of wslgpu could not be applied while the old job is there."""
+    path = "etc/wslgpu/kubernetes/ffmpeg/pod-head.yaml.j2"
+    before = owner(made("ffmpeg-job"))["metadata"]["name"]
+    text = templates._TEXTS[path]
+    monkeypatch.setitem(templates._TEXTS, path, text.replace("enableServiceLinks: false", "enableServiceLinks: true"))
+    changed = owner(made("ffmpeg-job"))
+    assert changed["spec"]["template"]["spec"]["enableServiceLinks"] is True
+    assert changed["metadata"]["name"] != before
 
 
 def test_a_job_ends() -> None:
@@ -228,11 +248,25 @@ def test_what_was_killed_is_begun_anew_and_its_rest_is_removed(source: Path, tmp
     os.killpg(running.pid, signal.SIGKILL)
     ended(running)
     # as of a pod of another name
-    partials(target.parent)[0].rename(target.parent / ".partial-other-pod-out.mp4")
+    partials(target.parent)[0].rename(target.parent / ".partial-other-pod@out.mp4")
     assert not target.exists()
     assert ended(transcode(source, target, program, 0, "-i", "{input}"))[0] == 0
     assert target.read_text() == "whole file"
     assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("other", ["my-out.mp4", "my@out.mp4"])
+def test_another_files_work_is_left_alone_though_its_name_ends_alike(
+    source: Path, tmp_path: Path, program: str, other: str
+) -> None:
+    target = tmp_path / "out" / "out.mp4"
+    running = transcode(source, target.with_name(other), program, 60, "-i", "{input}")
+    wait_for(lambda: target.parent.is_dir() and partials(target.parent))
+    (theirs,) = partials(target.parent)
+    assert ended(transcode(source, target, program, 0, "-i", "{input}"))[0] == 0
+    os.killpg(running.pid, signal.SIGKILL)
+    ended(running)
+    assert sorted(target.parent.iterdir()) == sorted([target, theirs])
 
 
 def test_a_polite_end_leaves_nothing(source: Path, tmp_path: Path, program: str) -> None:
@@ -280,3 +314,11 @@ def test_the_worker_takes_each_file_once_and_names_what_failed(tmp_path: Path) -
     assert sorted(tried) == [str(inbox / "bad.mp4"), str(inbox / "good.mp4")], (
         "a failed file is not tried again and again"
     )
+
+
+@pytest.mark.parametrize(("cpu", "aside"), [("2", "1"), ("16", "1"), ("1", "1"), ("500m", "500m")])
+def test_no_more_than_one_processor_is_set_aside(cpu: str, aside: str) -> None:
+    """A node of two has less than two to give beside the device plugin."""
+    [container] = pod(made("ffmpeg-job", ffmpeg_cpu=cpu))["containers"]
+    assert (container["resources"]["requests"]["cpu"], container["resources"]["limits"]["cpu"]) == (aside, cpu)
+    assert container["resources"]["requests"]["nvidia.com/gpu"] == container["resources"]["limits"]["nvidia.com/gpu"]

@@ -90,6 +90,16 @@ def test_other_folders_are_not_taken_for_one(path: str) -> None:
         ("vllm_memory", "-1Gi"),
         ("vllm_memory", "024Gi"),
         ("vllm_cpu_limit", "1.5"),
+        ("vllm_cpu_request", "8001m"),
+        ("vllm_listen", "::1%lo"),
+        ("vllm_storage", {"claim": "ffmpeg-media"}),
+        ("ffmpeg_storage", {"claim": "m", "access": "ReadOnlyMany"}),
+        ("ffmpeg_width", 855),
+        ("workload_namespace", "kube-system"),
+        ("workload_namespace", "default"),
+        ("workload_namespace", "nvidia-device-plugin"),
+        ("device_plugin_namespace", "kube-system"),
+        ("device_plugin_namespace", "default"),
         ("vllm_gpu_memory_utilization", 1.0),
         ("vllm_tensor_parallel_size", 0),
         ("vllm_load_timeout_s", 0),
@@ -116,6 +126,27 @@ def test_a_hostile_or_wrong_value_is_refused_with_its_line(site: Path, key: str,
 )
 def test_what_a_setting_decides_is_no_extra_argument(site: Path, word: str) -> None:
     assert "vllm_extra_arguments" in refused(site, vllm_extra_arguments=[word]).what
+
+
+def test_a_secret_is_no_extra_argument_and_is_not_repeated(site: Path) -> None:
+    for word in ("--hf-token=c4n4ry", "--hf_token=c4n4ry", "--hf-tok=c4n4ry"):
+        error = refused(site, vllm_extra_arguments=[word])
+        assert "secret" in error.what
+        assert "c4n4ry" not in str(error)
+
+
+def test_a_model_of_the_hub_needs_a_storage_that_can_be_written(site: Path) -> None:
+    storage = {"claim": "m", "access": "ReadOnlyMany"}
+    assert "hub" in refused(site, vllm_model_source="hub", vllm_storage=storage).what
+    site.write_text(yaml.safe_dump({"vllm_storage": storage}))
+    assert load(site).vllm_storage.access == "ReadOnlyMany"
+
+
+def test_one_claim_that_is_there_may_serve_both(site: Path) -> None:
+    site.write_text(
+        yaml.safe_dump({key: {"claim": "nas", "create": False} for key in ("vllm_storage", "ffmpeg_storage")})
+    )
+    assert load(site).vllm_storage.claim_name == load(site).ffmpeg_storage.claim_name
 
 
 def test_an_address_that_others_reach_asks_for_a_key(site: Path) -> None:

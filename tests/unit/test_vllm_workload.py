@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -127,18 +131,29 @@ def test_the_key_is_in_no_file(form: Form, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_shell_reads_the_arguments(form: Form) -> None:
-    hostile = ["--limit-mm-per-prompt", '{"image": 2}', "$(VLLM_API_KEY) ${HOME} `id` %n a'b\\c"]
+    hostile = ["--limit-mm-per-prompt", '{"image": 2}', "$$(VLLM_API_KEY)", "$(VLLM_API_KEY) ${HOME} `id` %n a'b\\c"]
     rendered = made(form, vllm_extra_arguments=hostile)
     if form == "kubernetes":
         container = pod(rendered)["containers"][0]
         assert container["command"] == ["vllm"]
-        assert container["args"][-1] == "$$(VLLM_API_KEY) ${HOME} `id` %n a'b\\c"
+        assert container["args"][-1] == "$$(VLLM_API_KEY) $${HOME} `id` %n a'b\\c"
+        # two are read as one, so that three would be one and a variable
+        assert container["args"][-2] == "$$$$(VLLM_API_KEY)"
     elif form == "compose":
         assert service(rendered)["entrypoint"] == ["vllm"]
         assert service(rendered)["command"][-1] == "$$(VLLM_API_KEY) $${HOME} `id` %n a'b\\c"
+        assert service(rendered)["command"][-2] == "$$$$(VLLM_API_KEY)"
     else:
         assert "--entrypoint=vllm" in unit(rendered)["PodmanArgs"]
         assert unit(rendered)["Exec"][0].endswith('"$$(VLLM_API_KEY) $${HOME} `id` %%n a\'b\\\\c"')
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+def test_what_needs_no_key_is_said_where_others_can_reach_it(form: Form, listen: str) -> None:
+    rendered = made(form, vllm_listen=listen, vllm_api_key_file="/nowhere/key")
+    said = any("/invocations" in note for note in rendered.notes)
+    assert said == (form == "kubernetes" or listen != "127.0.0.1")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -236,6 +251,10 @@ def test_one_pod_at_a_time_without_a_token_under_the_nvidia_runtime() -> None:
     assert "hostPath" not in json.dumps(spec)
 
 
+def test_a_node_that_is_kept_for_gpus_takes_it() -> None:
+    assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod(made())["tolerations"]
+
+
 def test_storage_is_a_workload_of_its_own() -> None:
     assert "PersistentVolumeClaim" not in {item["kind"] for item in made().documents}
     storage = render("vllm-storage", settings(**HOST_PATH), NodeTruth())
@@ -266,6 +285,7 @@ def test_the_note_makes_a_secret_without_an_end_of_line() -> None:
     (note,) = [note for note in made().notes if "create secret" in note]
     assert "tr -d" in note
     assert "--from-file=api-key=/dev/stdin" in note
+    assert any("rollout restart deployment vllm" in note for note in made().notes), "nothing restarts it by itself"
 
 
 # -- Compose and quadlet -----------------------------------------------------------------------------------------------
@@ -310,6 +330,51 @@ def test_a_quadlet_has_the_gpus_the_memory_and_the_limits() -> None:
     assert found["PublishPort"] == ["127.0.0.1:8000:8000"]
     assert "@sha256:" in found["Image"][0]
     assert json.loads(found["HealthCmd"][0])[0] == "python3"
+    assert found["TimeoutStartSec"] == ["3600"], "the image arrives within it"
+    assert unit(made("quadlet", vllm_load_timeout_s=60))["TimeoutStartSec"] == ["1860"]
+
+
+@pytest.mark.parametrize("form", ["compose", "quadlet"])
+def test_kernels_are_loaded_from_what_is_in_memory(form: Form) -> None:
+    """Docker and Podman mount a tmpfs noexec unless told otherwise."""
+    rendered = made(form)
+    mounts = service(rendered)["tmpfs"] if form == "compose" else unit(rendered)["Tmpfs"]
+    found = {place: options.split(",") for place, _, options in (mount.partition(":") for mount in mounts)}
+    assert set(found) == {"/tmp", environment(rendered)["HOME"]}
+    assert all("exec" in options for options in found.values()), found
+
+
+@pytest.mark.parametrize("form", ["compose", "quadlet"])
+def test_the_health_check_asks_no_proxy(form: Form) -> None:
+    class Well(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/health" else 404)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Well) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        rendered = made(form, vllm_port=server.server_port)
+        words = (
+            service(rendered)["healthcheck"]["test"][1:]
+            if form == "compose"
+            else json.loads(unit(rendered)["HealthCmd"][0])
+        )
+        there = subprocess.run(
+            [sys.executable, *words[1:]],
+            env={"http_proxy": "http://127.0.0.1:1"},
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        server.shutdown()
+        thread.join()
+    assert there.returncode == 0, there.stderr.decode()
+    gone = subprocess.run([sys.executable, *words[1:]], env={}, capture_output=True, timeout=30, check=False)
+    assert gone.returncode != 0
 
 
 @pytest.mark.parametrize("form", ["compose", "quadlet"])

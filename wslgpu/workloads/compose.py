@@ -8,7 +8,7 @@ from wslgpu.templates import render_yaml
 from wslgpu.workloads.model import NodeTruth, Rendered
 from wslgpu.workloads.quantity import as_bytes
 from wslgpu.workloads.vllm import NAME, plan
-from wslgpu.workloads.vllm_arguments import HOME, USER, environment, words
+from wslgpu.workloads.vllm_arguments import HOME, USER, environment, literal, words
 
 TEMPLATE = "/etc/wslgpu/compose/vllm/compose.yaml"
 KEY_FILE = "api-key.env"
@@ -22,15 +22,15 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104
 """Within the container's own network; who can reach it is decided by where the port is published."""
 
 
-def literal(text: str) -> str:
-    """A text in which Compose puts no variable (https://docs.docker.com/reference/compose-file/interpolation/)."""
-    return text.replace("$", "$$")
-
-
 def health(settings: Settings) -> list[str]:
-    """A program that ends with 0 when vLLM is well; /health asks for no key."""
+    """A program that ends with 0 when vLLM is well; /health asks for no key.
+
+    Podman and Docker may hand a proxy on to the container (https://docs.docker.com/engine/cli/proxy/), which must not
+    be asked for this.
+    """
     address = f"http://127.0.0.1:{settings.vllm_port}/health"
-    return ["python3", "-c", f"import urllib.request as r; r.urlopen('{address}', timeout=5)"]
+    program = f"import urllib.request as r; r.build_opener(r.ProxyHandler({{}})).open('{address}', timeout=5)"
+    return ["python3", "-c", program]
 
 
 def host_path(settings: Settings, form: str) -> str:

@@ -13,12 +13,14 @@ from typing import Any
 
 from wslgpu.errors import UsageError
 from wslgpu.settings import Settings
+from wslgpu.templates import render_yaml
 from wslgpu.workloads import ffmpeg_arguments
 from wslgpu.workloads.ffmpeg_arguments import CPU
 from wslgpu.workloads.ffmpeg_program import FOLDER, image, program_storage
-from wslgpu.workloads.kubernetes_form import from_templates
+from wslgpu.workloads.kubernetes_form import from_templates, labels
 from wslgpu.workloads.manifest import GPU_RESOURCE
 from wslgpu.workloads.model import NodeTruth, Rendered
+from wslgpu.workloads.quantity import cpu_thousandths
 from wslgpu.workloads.vllm import RUNTIME_CLASS
 from wslgpu.workloads.vllm_arguments import USER, Variable
 
@@ -35,6 +37,8 @@ _PARTS = {
 }
 """What the pods of both have in common, which their templates include."""
 _PERIOD_S = 5
+CPU_ASIDE = 1000
+"""Thousandths of a processor."""
 _SCRIPTS = {
     "transcode.sh": Path(__file__).with_name("ffmpeg_transcode.sh"),
     "worker.sh": Path(__file__).with_name("ffmpeg_worker.sh"),
@@ -77,7 +81,9 @@ def job(settings: Settings, truth: NodeTruth) -> Rendered:
         "deadline_s": settings.ffmpeg_job_deadline_s,
         "keep_s": settings.ffmpeg_job_keep_s,
     }
-    digest = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+    # of the whole text, and not of the values alone: another version of the template is another job too
+    text = render_yaml(_JOB[-1], labels=labels(JOB), job=JOB, **fixed)
+    digest = hashlib.sha256(text.encode()).hexdigest()
     notes.append(
         f"it reads {settings.ffmpeg_job_input} of the volume {settings.ffmpeg_storage.claim_name} and makes"
         f" {settings.ffmpeg_job_output}; where that is there already, it changes nothing"
@@ -97,7 +103,9 @@ def _common(settings: Settings, truth: NodeTruth, name: str, encoder: str) -> tu
         )
     texts = {file: path.read_text(encoding="utf-8") for file, path in _SCRIPTS.items()}
     digest = hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
-    asked = {"cpu": settings.ffmpeg_cpu, "memory": settings.ffmpeg_memory, **({GPU_RESOURCE: "1"} if gpu else {})}
+    limits = {"cpu": settings.ffmpeg_cpu, "memory": settings.ffmpeg_memory, **({GPU_RESOURCE: "1"} if gpu else {})}
+    # set aside is one at most: a node of two processors has less than two to give beside the device plugin
+    aside = settings.ffmpeg_cpu if cpu_thousandths(settings.ffmpeg_cpu) < CPU_ASIDE else "1"
     environment, notes = _environment(settings, truth) if gpu else ([], [])
     artifact = settings.ffmpeg_pod_program == "artifact"
     space = settings.workload_namespace
@@ -116,8 +124,8 @@ def _common(settings: Settings, truth: NodeTruth, name: str, encoder: str) -> tu
         "user": USER,
         "image": image(settings),
         "environment": [one.values for one in environment],
-        "requests": asked,
-        "limits": asked,
+        "requests": {**limits, "cpu": aside},
+        "limits": limits,
         "media_claim": settings.ffmpeg_storage.claim_name,
         "program_claim": program_storage().claim_name if artifact else "",
         "program_folder": FOLDER,
@@ -135,14 +143,16 @@ def _environment(settings: Settings, truth: NodeTruth) -> tuple[list[Variable], 
         "compute,video,utility",
         "the toolkit's legacy mode brings the codec libraries only when asked to; its other modes take no notice",
     )
-    if truth.video_device:
+    legacy_mode = settings.container_toolkit_runtime_mode == "legacy"
+    # in that mode nobody reads CDI specs: the name of a CDI device would be an unknown GPU
+    if truth.video_device and not legacy_mode:
         device = Variable(
             "NVIDIA_VISIBLE_DEVICES",
             f"nvidia.com/gpu=all,{truth.video_device}",
             "the codec libraries are a CDI device of their own; WSL2 has no isolation that this could undo",
         )
         return [device, legacy], []
-    if settings.toolkit.wsl_mounts == "whole-store" or settings.container_toolkit_runtime_mode == "legacy":
+    if settings.toolkit.wsl_mounts == "whole-store" or legacy_mode:
         return [legacy], []
     known = "the node has" if truth.video_device == "" else "it is not known here whether the node has"
     no = "no " if truth.video_device == "" else "a "

@@ -16,8 +16,9 @@ say() { printf 'wslgpu: %s\n' "$*" >&2; }
 
 folder=$(dirname "$output")
 name=$(basename "$output")
-# the pod's name tells two of them apart; the extension stays at the end, since FFmpeg takes the format from it
-partial=$folder/.partial-$(uname -n)-$name
+# The pod's name, in which there is no @, tells two of them apart; the extension stays at the end, since FFmpeg takes the
+# format from it.
+partial=$folder/.partial-$(uname -n)@$name
 
 if [ "$again" = yes ]; then rm -f "$output"; fi
 if [ -e "$output" ]; then
@@ -33,7 +34,12 @@ if ! mkdir -p "$folder" 2>/dev/null || [ ! -w "$folder" ]; then
     exit 73
 fi
 # of a predecessor that was killed; who still writes one of them fails at its own renaming, and loses nothing
-rm -f "$folder/.partial-"*"-$name"
+for rest in "$folder/.partial-"*"@$name"; do
+    pod=${rest#"$folder/.partial-"}
+    # another file's, whose name only ends as this one's does
+    case ${pod%"@$name"} in *@*) continue ;; esac
+    rm -f "$rest"
+done
 
 left=$#
 while [ "$left" -gt 0 ]; do

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator
 
 from wslgpu.pins import Strict
 from wslgpu.workloads.plugin_pins import DevicePlugin, PluginVersionName
+from wslgpu.workloads.quantity import Namespace
 
 
 class PluginSettings(Strict):
@@ -16,9 +17,7 @@ class PluginSettings(Strict):
     device_plugins: dict[PluginVersionName, DevicePlugin]
     device_plugin_version: str
     """Row of ``device_plugins``."""
-    device_plugin_namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = (
-        "nvidia-device-plugin"
-    )
+    device_plugin_namespace: Namespace = "nvidia-device-plugin"
     """Kubernetes namespace of the plugin and of GPU Feature Discovery; made with them."""
     device_plugin_health_checks: Literal["auto", "on", "off"] = "auto"
     """auto: off for a version that takes a GPU whose events NVML refuses for a broken one."""

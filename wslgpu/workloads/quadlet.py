@@ -10,7 +10,7 @@ from wslgpu.settings import Settings
 from wslgpu.templates import render
 from wslgpu.workloads.compose import EVERYWHERE, cpus, health, host_path, memory_bytes
 from wslgpu.workloads.model import NodeTruth, Rendered
-from wslgpu.workloads.vllm import NAME, plan
+from wslgpu.workloads.vllm import NAME, PULL_S, plan
 from wslgpu.workloads.vllm_arguments import HOME, MODELS, USER, environment, words
 
 PATH = "/etc/containers/systemd/wslgpu-vllm.container"
@@ -34,6 +34,11 @@ def word(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9_./:=,@%+$-]+", doubled):
         return doubled
     return '"' + doubled.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def start_timeout_s(settings: Settings) -> int:
+    """How long its start may take: the image arrives within it, and who waits for the start waits as long."""
+    return settings.vllm_load_timeout_s + PULL_S
 
 
 def published(listen: str, port: int) -> str:
@@ -66,6 +71,7 @@ def quadlet(settings: Settings, truth: NodeTruth) -> Rendered:
         # as a list Podman runs it without a shell
         health=json.dumps(health(settings)),
         load_timeout_s=settings.vllm_load_timeout_s,
+        start_timeout_s=start_timeout_s(settings),
         start=settings.vllm_start,
     )
     notes = list(decided.notes)

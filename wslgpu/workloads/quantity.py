@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 GIBIBYTE = 1024**3
 _POWERS = {"": 1, "Ki": 1024, "Mi": 1024**2, "Gi": GIBIBYTE, "Ti": 1024**4}
@@ -21,6 +21,23 @@ Cpu = Annotated[str, Field(pattern=r"^([1-9]\d{0,3}|[1-9]\d{0,5}m)$")]
 """Whole CPUs, or thousandths: ``2``, ``500m``."""
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """A DNS label (RFC 1123): what names of all kinds of objects may be."""
+
+
+def _own_namespace(name: str) -> str:
+    if name == "default" or name.startswith("kube-"):
+        raise ValueError(
+            f"{name} is Kubernetes' own namespace: Pod Security and network policy would be set for all in it"
+        )
+    return name
+
+
+Namespace = Annotated[ObjectName, AfterValidator(_own_namespace)]
+"""A namespace that is made for what is put into it."""
+
+
+def cpu_thousandths(quantity: str) -> int:
+    """The thousandths of a :data:`Cpu`."""
+    return int(quantity[:-1]) if quantity.endswith("m") else int(quantity) * 1000
 
 
 def as_bytes(quantity: str) -> int:

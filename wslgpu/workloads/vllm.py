@@ -9,6 +9,7 @@ all of it as user 2000 on a read-only root.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from wslgpu.workloads.kubernetes_form import from_templates, labels
 from wslgpu.workloads.manifest import GPU_RESOURCE
 from wslgpu.workloads.model import NodeTruth, Rendered
 from wslgpu.workloads.quantity import as_bytes, as_quantity
-from wslgpu.workloads.vllm_arguments import HOME, MODELS, USER, environment, model, words
+from wslgpu.workloads.vllm_arguments import HOME, MODELS, USER, environment, literal, model, words
 from wslgpu.workloads.vllm_key import ENTRY
 from wslgpu.workloads.vllm_pins import VllmImage
 
@@ -33,8 +34,13 @@ TEMPLATES = (
     "/etc/wslgpu/kubernetes/vllm/deployment.yaml",
 )
 _PROBE_PERIOD_S = 10
-_PULL_S = 1800
+PULL_S = 1800
 """Beyond the loading of the model: an image of ten gigabytes has to arrive too."""
+_UNGUARDED = (
+    "vLLM asks for the key below /v1, and not for all that it answers: /invocations, which does the same, and others"
+    " need none (https://docs.vllm.ai/en/stable/usage/security/); let nobody reach it whom you do not trust, or put a"
+    " proxy before it that passes /v1 alone"
+)
 START_CHECK = Path(__file__).with_name("vllm_start_check.sh")
 
 
@@ -74,6 +80,8 @@ def plan(settings: Settings, truth: NodeTruth, *, kubernetes: bool) -> Plan:
         )
     sleep, why = vllm_sleep.enabled(settings)
     notes = [why, *_notes(settings, sleep=sleep)]
+    if kubernetes or not ipaddress.ip_address(settings.vllm_listen).is_loopback:
+        notes.append(_UNGUARDED)
     if kubernetes and request.note:
         notes.append(request.note)
     if settings.vllm_tensor_parallel_size == "auto" and truth.gpus is None:
@@ -157,18 +165,10 @@ def kubernetes(settings: Settings, truth: NodeTruth) -> Rendered:
         "mounts_models": local,
         "models_read_only": local,
         "startup_failures": math.ceil(settings.vllm_load_timeout_s / _PROBE_PERIOD_S),
-        "progress_deadline_s": settings.vllm_load_timeout_s + _PULL_S,
+        "progress_deadline_s": settings.vllm_load_timeout_s + PULL_S,
         "shared_memory": as_quantity(decided.shared_memory_bytes),
     }
     return from_templates(NAME, TEMPLATES, values, (*decided.notes, *_prerequisites(settings)))
-
-
-def literal(text: str) -> str:
-    """A text in which Kubernetes puts no variable: ``$(VLLM_API_KEY)`` would show the key in the command line.
-
-    Source: kubernetes.io/docs/reference/kubernetes-api, Container v1 core, ``args``.
-    """
-    return text.replace("$(", "$$(")
 
 
 def _start_check(settings: Settings, decided: Plan) -> list[str]:
@@ -185,6 +185,7 @@ def _prerequisites(settings: Settings) -> list[str]:
     found = [
         f"the namespace must be there: `wslgpu workload apply namespace`, or kubectl create namespace {space}",
         f"the key must be there: {make}",
+        f"a key that changes is read at the next start: kubectl -n {space} rollout restart deployment {NAME}",
     ]
     if settings.vllm_storage.create:
         found.append("the storage must be there: `wslgpu workload apply vllm-storage`")

@@ -69,6 +69,16 @@ def words(settings: Settings, ranks: int, *, host: str, sleep: bool) -> list[str
     return [*found, *settings.vllm_extra_arguments]
 
 
+def literal(text: str) -> str:
+    """A text in which neither Kubernetes nor Compose puts a variable: ``$(VLLM_API_KEY)`` would show the key.
+
+    Both read two dollar signs as one, also before a parenthesis that would begin a variable.
+    Sources: kubernetes.io/docs/reference/kubernetes-api, Container v1 core, ``args``;
+    https://docs.docker.com/reference/compose-file/interpolation/.
+    """
+    return text.replace("$", "$$")
+
+
 def environment(settings: Settings, ranks: int, *, sleep: bool) -> list[Variable]:
     """The environment, without the key."""
     return list(_variables(settings, ranks, sleep=sleep))

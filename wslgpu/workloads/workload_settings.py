@@ -10,11 +10,13 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from wslgpu.pins import Strict
 from wslgpu.workloads import shared_memory
-from wslgpu.workloads.quantity import Bytes, Cpu, ObjectName
+from wslgpu.workloads.quantity import Bytes, Cpu, Namespace, ObjectName, cpu_thousandths
 from wslgpu.workloads.storage import RelativePath, Storage
 from wslgpu.workloads.vllm_pins import VllmVersion, VllmVersionName
 
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+PictureSide = Annotated[int, Field(ge=16, le=16384, multiple_of=2)]
+"""Even: with 4:2:0 two pixels share a colour, and x264 refuses what is odd."""
 Seconds = Annotated[int, Field(ge=1, le=7 * 86_400)]
 ImageReference = Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$")]
 """By digest only."""
@@ -35,6 +37,8 @@ OWN_ARGUMENTS = (
     "--tensor-parallel-size",
 )
 """Options of ``vllm serve`` that settings of their own decide; a key in the command line is seen by every user."""
+SECRET_ARGUMENTS = ("--hf-token",)
+"""Options that no setting stands for: in the command line every user sees them, and they would lie in the manifest."""
 
 
 def _argument(value: str) -> str:
@@ -45,6 +49,9 @@ def _argument(value: str) -> str:
     for own in OWN_ARGUMENTS:
         if name == own or (len(name) > 2 and name.startswith("--") and own.startswith(name)):
             raise ValueError(f"{name} is decided by a setting of its own (vllm_...), not by vllm_extra_arguments")
+    for secret in SECRET_ARGUMENTS:
+        if len(name) > 2 and name.startswith("--") and secret.startswith(name):
+            raise ValueError(f"{name} would show a secret to every user: fetch the model beforehand")
     if name in ("-tp", "-q"):
         raise ValueError(f"{name}: write the long form, or use the setting")
     return value
@@ -52,9 +59,13 @@ def _argument(value: str) -> str:
 
 def _address(value: str) -> str:
     try:
-        return str(ipaddress.ip_address(value))
+        address = str(ipaddress.ip_address(value))
     except ValueError:
-        raise ValueError(f"must be an IP address such as 127.0.0.1; it is {value!r}") from None
+        address = ""
+    # with a zone (fe80::1%eth0) it is an interface's, and neither Compose nor a unit takes it as it is
+    if not address or "%" in address:
+        raise ValueError(f"must be an IP address such as 127.0.0.1; it is {value!r}")
+    return address
 
 
 Argument = Annotated[str, AfterValidator(_argument)]
@@ -64,7 +75,7 @@ Address = Annotated[str, AfterValidator(_address)]
 class WorkloadSettings(Strict):
     """Part of :class:`wslgpu.settings.Settings`."""
 
-    workload_namespace: ObjectName = "gpu-workloads"
+    workload_namespace: Namespace = "gpu-workloads"
     """Kubernetes namespace of vLLM and FFmpeg."""
 
     # vllm: what is served
@@ -131,11 +142,12 @@ class WorkloadSettings(Strict):
     """Folder below the storage whose files the deployment transcodes, one after the other."""
     ffmpeg_outbox: RelativePath = "out"
     ffmpeg_encoder: Literal["h264_nvenc", "hevc_nvenc", "av1_nvenc"] = "h264_nvenc"
-    ffmpeg_width: Annotated[int, Field(ge=16, le=16384)] = 854
-    ffmpeg_height: Annotated[int, Field(ge=16, le=16384)] = 480
+    ffmpeg_width: PictureSide = 854
+    ffmpeg_height: PictureSide = 480
     ffmpeg_quality: Annotated[int, Field(ge=0, le=51)] = 28
     """Constant quality: -cq of NVENC, -crf of x264; less is better."""
     ffmpeg_cpu: Cpu = "2"
+    """Processors that it may use; one of them at most is set aside for it."""
     ffmpeg_memory: Bytes = "2Gi"
 
     # ffmpeg-job
@@ -173,6 +185,17 @@ class WorkloadSettings(Strict):
             )
         if self.vllm_install != "none" and not self.vllm_storage.host_path:
             raise ValueError(f"vllm_install: {self.vllm_install} needs vllm_storage.host_path: claims are Kubernetes'")
+        if cpu_thousandths(self.vllm_cpu_request) > cpu_thousandths(self.vllm_cpu_limit):
+            raise ValueError(
+                f"vllm_cpu_request: {self.vllm_cpu_request} is more than vllm_cpu_limit {self.vllm_cpu_limit}"
+            )
+        vllm, ffmpeg = self.vllm_storage, self.ffmpeg_storage
+        if vllm.create and ffmpeg.create and vllm.claim_name == ffmpeg.claim_name:
+            raise ValueError(f"vllm_storage and ffmpeg_storage both make the claim {vllm.claim_name}: name two")
+        if vllm.access == "ReadOnlyMany" and self.vllm_model_source == "hub":
+            raise ValueError("vllm_storage: a model of the hub is written into it, and its access is ReadOnlyMany")
+        if ffmpeg.access == "ReadOnlyMany":
+            raise ValueError("ffmpeg_storage: FFmpeg writes into it, and its access is ReadOnlyMany")
         if self.ffmpeg_pod_program == "image" and not self.ffmpeg_pod_image:
             raise ValueError("ffmpeg_pod_program: image needs ffmpeg_pod_image, by digest")
         if self.ffmpeg_job_input == self.ffmpeg_job_output or self.ffmpeg_inbox == self.ffmpeg_outbox:
