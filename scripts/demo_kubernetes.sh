@@ -83,7 +83,7 @@ step 2 "Make a node in the shape of WSL2 with a genuine control plane (the first
 $wslgpu lab up --kubernetes --name "$name"
 site_file="${WSLGPU_LAB_DIR:-/var/lib/wslgpu-lab}/$name/site.yml"
 if [ -n "$ffmpeg" ]; then
-    site "ffmpeg_build=\"$ffmpeg\"" 'ffmpeg_job_encoder="cpu"' 'ffmpeg_cpu="1"' \
+    site "ffmpeg_build=\"$ffmpeg\"" 'ffmpeg_job_encoder="cpu"' \
         'ffmpeg_storage={"claim": "ffmpeg-media", "size": "1Gi", "host_path": "/srv/media"}'
 fi
 

@@ -116,6 +116,10 @@ def main(words: list[str]) -> int:
         code = 0
     elif words[0] == "get":
         code = get(state, words)
+    elif words[0] == "api-resources":
+        kinds = {item["kind"].lower() for item in state["objects"].values() if item["metadata"].get("namespace")}
+        print("\n".join(sorted({f"{kind.replace('policy', 'policie')}s" for kind in kinds})))
+        code = 0
     elif words[0] == "apply":
         code = apply(state, words, text)
     elif words[0] == "patch":

@@ -17,8 +17,13 @@ from click.testing import CliRunner, Result
 from tests.unit import fake_kubectl
 from tests.unit.cluster_answers import PLUGIN_DIGEST, deployment, node
 from wslgpu.cli import cli
+from wslgpu.kubernetes.apply import apply_plans
 from wslgpu.kubernetes.check_model import Judgement, Verdict
+from wslgpu.kubernetes.cli import _longest
 from wslgpu.kubernetes.drift import LAST_APPLIED
+from wslgpu.kubernetes.drift import judge as judge_drift
+from wslgpu.kubernetes.kubectl import Kubectl
+from wslgpu.kubernetes.plan import Planned
 
 READY = {
     "DaemonSet": {
@@ -90,6 +95,12 @@ def device_plugin_row() -> dict[str, Any]:
 
     found: dict[str, Any] = load(Path("/dev/null")).device_plugins["0.20.0"].model_dump(mode="json")
     return found
+
+
+def cuda_images() -> list[dict[str, Any]]:
+    from wslgpu.settings import load
+
+    return [one.model_dump(mode="json") for one in load(Path("/dev/null")).cuda_images]
 
 
 @pytest.fixture
@@ -249,7 +260,7 @@ def test_a_plugin_that_is_ready_and_tells_of_no_gpu(cluster: Cluster) -> None:
 
 def test_a_pod_that_crashes_shows_its_last_words(cluster: Cluster) -> None:
     with cluster.changed() as state:
-        state["status"] = {"DaemonSet": {"desiredNumberScheduled": 1}}
+        state["status"] = {"DaemonSet": {"desiredNumberScheduled": 1, "updatedNumberScheduled": 1}}
         labels = {"app.kubernetes.io/name": "device-plugin", "app.kubernetes.io/part-of": "wslgpu"}
         waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
         state["objects"]["pod/nvidia-device-plugin/p"] = {
@@ -260,6 +271,15 @@ def test_a_pod_that_crashes_shows_its_last_words(cluster: Cluster) -> None:
     error = cluster.json("apply", "runtime-class", "device-plugin", code=1)["error"]
     assert "again and again" in error["what"]
     assert "last words" in error["what"]
+
+
+def test_without_a_number_the_slowest_is_waited_for() -> None:
+    from wslgpu.settings import load
+
+    settings = load(Path("/dev/null"))
+    assert _longest(settings, ("namespace",)) == 180
+    assert _longest(settings, ("namespace", "vllm")) == settings.vllm_load_timeout_s > 180
+    assert _longest(settings, ("vllm", "ffmpeg-job")) == settings.ffmpeg_job_deadline_s
 
 
 def test_no_node_is_ready_in_time(cluster: Cluster) -> None:
@@ -288,13 +308,93 @@ def test_remove_takes_what_is_ours_and_keeps_data(cluster: Cluster) -> None:
     assert "nothing of it is there" in cluster.run("remove", "device-plugin").stdout
 
 
+def test_two_of_one_name_in_two_namespaces(cluster: Cluster) -> None:
+    documents = tuple(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "same", "namespace": space}}
+        for space in ("one", "two")
+    )
+    plan = Planned("x", documents, (), tuple(judge_drift(one, None) for one in documents), (None, None))
+    done = apply_plans(Kubectl(), [plan], lambda _: None, wait_s=0)
+    assert done.done.keys() == {"ConfigMap one/same", "ConfigMap two/same"}
+
+
+def test_what_earlier_data_left_is_named_and_removed_on_request(cluster: Cluster) -> None:
+    cluster.run("apply", "runtime-class", "device-plugin")
+    space = "nvidia-device-plugin"
+    labels = {"app.kubernetes.io/name": "device-plugin", "app.kubernetes.io/managed-by": "wslgpu"}
+    ended = {"conditions": [{"type": "Complete", "status": "True"}]}
+
+    def left(kind: str, name: str, **more: Any) -> dict[str, Any]:
+        return {"kind": kind, "metadata": {"name": name, "namespace": space, "labels": labels}, **more}
+
+    with cluster.changed() as state:
+        state["objects"] |= {
+            f"configmap/{space}/scripts-old": left("ConfigMap", "scripts-old"),
+            f"job/{space}/job-runs": left("Job", "job-runs", spec={"ttlSecondsAfterFinished": 9}),
+            f"job/{space}/job-ended": left("Job", "job-ended", spec={"ttlSecondsAfterFinished": 9}, status=ended),
+            f"persistentvolumeclaim/{space}/data": left("PersistentVolumeClaim", "data"),
+        }
+        owned = left("ConfigMap", "owned")
+        owned["metadata"]["ownerReferences"] = [{"kind": "X"}]
+        state["objects"][f"configmap/{space}/owned"] = owned
+    found = {one["object"]: one["stays"] for one in cluster.json("diff", "device-plugin", code=1)["leftovers"]}
+    gone = {f"ConfigMap {space}/scripts-old", f"Job {space}/job-runs"}
+    assert {who for who, stays in found.items() if not stays} == gone
+    assert found.keys() - gone == {f"Job {space}/job-ended", f"PersistentVolumeClaim {space}/data"}
+    assert "left by earlier data" in cluster.run("diff", "device-plugin", code=1).stdout
+    # named, and not touched unasked
+    assert "--prune" in cluster.run("apply", "device-plugin").output
+    assert cluster.calls("delete") == []
+    assert set(cluster.json("apply", "device-plugin", "--prune")["applied"]["pruned"]) == gone
+    assert cluster.run("diff", "device-plugin").exit_code == 0
+    assert {f"job/{space}/job-ended", f"persistentvolumeclaim/{space}/data"} <= cluster.read()["objects"].keys()
+
+
+def test_a_gpu_is_waited_for_when_its_plugin_is_applied_by_the_same_call(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = json.loads(cluster.read()["answers"]["nodes"])
+    without = json.loads(json.dumps(nodes))
+    without["items"][0]["status"]["allocatable"]["nvidia.com/gpu"] = "0"
+    image = {"cuda_images": [{**row, "digest": PLUGIN_DIGEST} for row in cuda_images()]}
+    cluster.site.write_text(yaml.safe_dump({**yaml.safe_load(cluster.site.read_text()), **image}))
+    with cluster.changed() as state:
+        state["answers"]["nodes"] = json.dumps(without)
+        state["status"] = {**READY, "Deployment": {"updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}}
+    names = ("ffmpeg", "ffmpeg-storage", "namespace", "device-plugin", "runtime-class")
+    found = cluster.json("check", "--offline", *names, code=2)
+    assert {one["verdict"] for plan in found["workloads"] for one in plan["judgements"] if one["id"] == "gpus"} == {
+        "note"
+    }
+    # alone it is refused, and without waiting nobody could judge it
+    assert "no nvidia.com/gpu to give" in cluster.run("apply", "ffmpeg", "namespace", code=1).output
+    assert "ffmpeg" in cluster.json("apply", "--offline", *names, "--wait", "0", code=2)["error"]["what"]
+    assert cluster.calls("apply") == []
+
+    def tells(*_: Any) -> None:
+        assert "deployment/gpu-workloads/ffmpeg" not in cluster.read()["objects"]
+        with cluster.changed() as state:
+            state["answers"]["nodes"] = json.dumps(nodes)
+
+    monkeypatch.setattr("wslgpu.kubernetes.apply.wait_for_gpus", tells)
+    done = cluster.json("apply", "--offline", *names)
+    assert done["applied"]["objects"]["Deployment gpu-workloads/ffmpeg"] == "created"
+    assert PLUGIN in cluster.read()["objects"]
+    [gpus] = [one for plan in done["workloads"] for one in plan["judgements"] if one["id"] == "gpus"]
+    assert gpus["verdict"] == "fits"
+
+
 def test_a_namespace_with_something_of_others_in_it_stays(cluster: Cluster) -> None:
     cluster.run("apply", "runtime-class", "device-plugin")
-    other = {"kind": "ConfigMap", "metadata": {"name": "mine", "namespace": "nvidia-device-plugin"}}
+    # of whatever kind, one that only this cluster knows among them
+    other = {"kind": "Widget", "metadata": {"name": "mine", "namespace": "nvidia-device-plugin"}}
+    made = {"kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "nvidia-device-plugin"}}
     with cluster.changed() as state:
-        state["objects"]["configmap/nvidia-device-plugin/mine"] = other
+        state["objects"]["widget/nvidia-device-plugin/mine"] = other
+        state["objects"]["serviceaccount/nvidia-device-plugin/default"] = made
     done = cluster.run("remove", "device-plugin")
-    assert "Namespace nvidia-device-plugin stays: in it there is still ConfigMap mine" in done.stdout
+    assert "Namespace nvidia-device-plugin stays: in it there is still Widget mine" in done.stdout
+    assert "ServiceAccount" not in done.stdout
     assert "namespace//nvidia-device-plugin" in cluster.read()["objects"]
 
 
@@ -302,7 +402,7 @@ def test_a_namespace_with_something_of_others_in_it_stays(cluster: Cluster) -> N
     ("said", "code", "words"),
     [
         ("The connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?", 2, "API"),
-        ("error: You must be logged in to the server (Unauthorized)", 1, "does not allow"),
+        ("error: You must be logged in to the server (Unauthorized)", 2, "does not allow"),
     ],
 )
 @pytest.mark.parametrize("command", ["check", "apply", "diff", "remove"])
@@ -323,6 +423,9 @@ def test_an_unknown_name_asks_no_cluster(cluster: Cluster, command: str) -> None
 def test_places_exclude_each_other(cluster: Cluster) -> None:
     done = cluster.run("diff", "runtime-class", "--on", "local", "--lab", "x", code=2)
     assert "exclude" in done.output
-    cluster.run("diff", "runtime-class", "--kubeconfig", "/nowhere", code=2)
+    for name in ("/nowhere", "a" * 5000, "/dev/null"):
+        assert "no such kubeconfig" in cluster.run("diff", "runtime-class", "--kubeconfig", name, code=2).output
+    assert "no number" in cluster.run("apply", "runtime-class", "--wait", "nan", code=2).output
+    assert "current context" in cluster.run("chain", "--context", "other", code=2).output
     cluster.run("diff", "runtime-class", "--on", "docker://x", code=2)
     cluster.run("check", code=2)

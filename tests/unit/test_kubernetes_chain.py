@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from tests.unit.chain_nodes import (
     facts,
     plugin_pod,
 )
+from wslgpu.kubernetes import chain as chain_module
 from wslgpu.kubernetes.chain_facts import PodView
 from wslgpu.kubernetes.chain_judge import judge
 from wslgpu.kubernetes.chain_model import LINKS, Chain, Link, LinkState
@@ -99,6 +103,12 @@ def test_a_containerd_that_nobody_could_ask_is_unknown_and_no_pass() -> None:
     chain = judge(facts(cri=answer(json.dumps({"reason": "permission denied"}))))
     assert chain.link("runtime-handler").state is LinkState.UNKNOWN
     assert chain.exit_code == 2
+
+
+def test_links_that_nobody_could_look_at_are_named_at_the_end() -> None:
+    chain = judge(facts(cri=None))
+    assert chain.exit_code == 2
+    assert list(chain_lines(chain))[-1].endswith("nobody could look at: runtime handler in the running containerd.")
 
 
 def test_a_runtime_class_is_needed_unless_nvidia_is_the_default() -> None:
@@ -265,3 +275,15 @@ OBSERVED_CONFIG = {
     "imports": [],
     "registry_path": None,
 }
+
+
+def test_pods_of_gpu_feature_discovery_are_not_the_plugins(tmp_path: Path) -> None:
+    image = "nvcr.io/nvidia/k8s-device-plugin@sha256:00"
+    rows = [f"gpu {name} {image}" for name in ("gpu-feature-discovery-a1", "nvdp-mps-control-daemon-b2", "plugin-c3")]
+    stubs = (
+        f"wslgpu_kubectl() {{ printf '%s\\n' {shlex.join(rows)}; }}; wslgpu_piece() {{ :; }}; wslgpu_answer() {{ :; }}"
+    )
+    script = Path(chain_module.__file__).parent / "scripts" / "chain.sh"
+    program = f"wslgpu_folder={tmp_path}; : >{tmp_path}/out; {stubs}; . {script}; wslgpu_plugin_pods"
+    done = subprocess.run(["/bin/sh", "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"gpu plugin-c3 {image}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from wslgpu.kubernetes.checks import judge
 from wslgpu.kubernetes.cluster_facts import ClusterFacts, truth
 from wslgpu.kubernetes.images import canonical, judge_images
 from wslgpu.kubernetes.kubectl import Answer
+from wslgpu.kubernetes.plan import _is_unknown_place
 from wslgpu.kubernetes.plugin_version import known_versions, version_of
 from wslgpu.kubernetes.requests import quantity, requests
 from wslgpu.pins import UNRESOLVED
@@ -79,6 +81,16 @@ def test_one_that_others_have_is_a_warning_and_ones_own_pod_is_no_other(settings
     assert judged(settings, cluster(pods=own), deployment())["gpus"].verdict is Verdict.FITS
 
 
+def test_two_of_one_call_do_not_both_get_the_one_gpu(settings: Settings) -> None:
+    first, second = requests([deployment("a")]), requests([deployment("b")])
+    [one] = [one for one in judge(replace(second, beside=first.pods), cluster(), settings) if one.id == "gpus"]
+    assert one.verdict is Verdict.WARNING
+    assert any("Deployment" in line and "of the same call asks for 1" in line for line in one.evidence), one
+    many = cluster(nodes=listed(node(gpus=2)))
+    [one] = [one for one in judge(replace(second, beside=first.pods), many, settings) if one.id == "gpus"]
+    assert one.verdict is Verdict.FITS
+
+
 def test_processors_and_memory_that_no_node_has_left(settings: Settings) -> None:
     asking = deployment()
     container = asking["spec"]["template"]["spec"]["containers"][0]
@@ -105,6 +117,27 @@ def test_no_plugin_and_an_unknown_one(settings: Settings) -> None:
     assert "0.99.0" in one.what
     assert "device_plugins in site.yml" in one.next_step
     assert "device-plugin" not in judged(settings, cluster(daemonsets=unknown), deployment(gpus=0))
+
+
+def test_gpu_feature_discovery_is_no_plugin_though_its_image_is_the_same(settings: Settings) -> None:
+    rows = "".join(
+        f"gpu|{name}|nvcr.io/nvidia/k8s-device-plugin:v0.20.0\n"
+        for name in ("gpu-feature-discovery", "nvdp-nvidia-device-plugin-mps-control-daemon")
+    )
+    facts = cluster(daemonsets=Answer(0, rows, ""), nodes=listed(node(gpus=0)))
+    assert facts.plugins() == {}
+    assert judged(settings, facts, deployment())["device-plugin"].verdict is Verdict.REFUSED
+    both = cluster(daemonsets=Answer(0, f"{rows}gpu|nvdp-nvidia-device-plugin|x/k8s-device-plugin:v0.20.0\n", ""))
+    assert list(both.plugins()) == ["gpu/nvdp-nvidia-device-plugin"]
+
+
+def test_a_kind_that_the_cluster_does_not_know_is_not_there() -> None:
+    for said in (
+        'error: the server doesn\'t have a resource type "widget"',
+        "Error from server (NotFound): x not found",
+    ):
+        assert _is_unknown_place(Answer(1, "", said))
+    assert not _is_unknown_place(FORBIDDEN)
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,17 @@ def test_a_selector_of_all_that_was_narrowed() -> None:
     assert judge(ours, live).state is State.EDITED
 
 
+def test_a_key_in_the_environment_is_not_shown() -> None:
+    live = on_cluster(wanted())
+    container(live)["env"].append({"name": "VLLM_API_KEY", "value": "hunter2"})
+    found = judge(wanted(), live)
+    assert found.state is State.EDITED
+    assert "VLLM_API_KEY" in str(found.as_json())
+    assert "hunter2" not in str(found.as_json())
+    container(live)["env"][-1] = {"name": "MODE", "value": "hunter2"}
+    assert "hunter2" in str(judge(wanted(), live).as_json()), "others are"
+
+
 def test_our_annotation_does_not_count_itself() -> None:
     assert marked(wanted())["metadata"]["annotations"][DIGEST] == digest(wanted()) == digest(marked(wanted()))
     turned = dict(reversed(list(wanted().items())))

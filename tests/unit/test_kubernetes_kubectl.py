@@ -23,7 +23,9 @@ from wslgpu.kubernetes.kubectl_errors import (
     UntrustedError,
     of_answer,
 )
+from wslgpu.kubernetes.pod_view import see
 from wslgpu.probe.channels import LOCAL, Kind, Target
+from wslgpu.settings import load
 
 Program = Callable[[str], Path]
 
@@ -93,6 +95,18 @@ def test_nothing_is_left_behind(kubectl_program: Program, tmp_path: Path) -> Non
     assert not folder.exists()
 
 
+def test_a_pod_that_the_cluster_refuses_is_a_link_that_does_not_hold(
+    kubectl_program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = 'Error from server (Forbidden): pods "x" is forbidden: pod rejected: RuntimeClass "nvidia" not found'
+    kubectl_program(f'case "$*" in *create*) echo \'{said}\' >&2; exit 1 ;; esac; echo "$*" >>{tmp_path}/calls')
+    monkeypatch.setattr("wslgpu.kubernetes.pod_view.manifest", lambda *_: {})
+    view = see(Kubectl(), load(Path("/dev/null")), node="n", namespace="default", limit_s=1, say=lambda _: None)
+    assert not view.ran
+    assert 'RuntimeClass "nvidia" not found' in view.reason
+    assert "delete pod wslgpu-chain-" in (tmp_path / "calls").read_text()
+
+
 def test_no_kubectl() -> None:
     answer = Answer(127, "", "wslgpu: there is no kubectl", "kubectl on node1: get")
     error = answer.error()
@@ -131,11 +145,13 @@ def test_an_answer_without_end_is_cut_off(kubectl_program: Program) -> None:
         ("Unable to connect to the server: x509: certificate signed by unknown authority", 1, 1),
         ("The connection to the server localhost:8080 was refused - did you specify the right host or port?", 2, 2),
         ('error: context was not found for specified context: "nope"', 2, 2),
-        ('Error from server (Forbidden): nodes is forbidden: User "x" cannot list resource "nodes"', 3, 1),
-        ("error: You must be logged in to the server (Unauthorized)", 3, 1),
+        ('Error from server (Forbidden): nodes is forbidden: User "x" cannot list resource "nodes"', 3, 2),
+        ("error: You must be logged in to the server (Unauthorized)", 3, 2),
         ('Error from server (NotFound): namespaces "x" not found', 4, 1),
         ('Error from server (Forbidden): pods "x" is forbidden: violates PodSecurity "restricted:latest"', 5, 1),
         ('Error from server (Forbidden): pods "x" is forbidden: exceeded quota: gpu', 5, 1),
+        ('Error from server (Forbidden): pods "x" is forbidden: pod rejected: RuntimeClass "nvidia" not found', 5, 1),
+        ('Error from server (Forbidden): forbidden: User "system:anonymous" cannot get path "/version"', 3, 2),
         ('The Deployment "x" is invalid: spec.template.spec.containers[0].image: Required value', 5, 1),
         ("error: something nobody has seen", 6, 1),
     ],
@@ -155,6 +171,18 @@ def test_each_way_of_failing_is_an_error_of_its_own(said: str, kind: int, exit_c
     assert error.exit_code == exit_code
     assert error.where == "kubectl on node1"
     assert error.next_step
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ('error: context was not found for specified context: "nope"', 'specified context: "nope"'),
+        ('error: error loading config file "/x": yaml: line 3', 'config file "/x": yaml'),
+        ("The connection to the server localhost:8080 was refused - did you specify", "there is no kubeconfig"),
+    ],
+)
+def test_a_configuration_that_is_wrong_is_not_called_missing(said: str, words: str) -> None:
+    assert words in of_answer(1, said, "here").what
 
 
 def test_words_of_a_cluster_are_cleaned() -> None:

@@ -94,10 +94,24 @@ def test_objects(item: dict[str, Any], progress: Progress) -> None:
     ],
 )
 def test_pods_of_it(row: dict[str, Any], progress: Progress, words: str) -> None:
-    found = stand(thing("Deployment", {"replicas": 1}), [read_pod(row)])
+    found = stand(thing("Deployment", {"replicas": 1}, updatedReplicas=1), [read_pod(row)])
     assert found.progress is progress, found
     assert words in found.what
     assert found.next_step
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"observedGeneration": 1, "updatedReplicas": 1},
+        {"updatedReplicas": 0},
+        {"observedGeneration": 1, "conditions": [{"type": "Progressing", "status": "False", "message": "deadline"}]},
+    ],
+)
+def test_the_end_of_what_was_there_before_is_not_that_of_what_was_applied(status: dict[str, Any]) -> None:
+    old = read_pod(waiting("CrashLoopBackOff", restarts=9))
+    found = stand(thing("Deployment", {"replicas": 1}, **status), [old])
+    assert found.progress is Progress.WAITING, found
 
 
 def test_the_schedulers_words_are_kept() -> None:

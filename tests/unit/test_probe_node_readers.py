@@ -406,7 +406,10 @@ def test_kubernetes() -> None:
         },
         "status": {"desiredNumberScheduled": 2, "numberReady": 1},
     }
-    things = {"items": [{"kind": "RuntimeClass", "metadata": {"name": "nvidia"}, "handler": "nvidia"}, 3, plugin]}
+    # the same image, and no plugin
+    discovery = {**plugin, "metadata": {"name": "gpu-feature-discovery"}, "status": {}}
+    classes = {"kind": "RuntimeClass", "metadata": {"name": "nvidia"}, "handler": "nvidia"}
+    things = {"items": [classes, 3, discovery, plugin]}
     assert kubernetes.runtime_classes(things) == [{"name": "nvidia", "handler": "nvidia"}]
     assert kubernetes.device_plugin(things) == {
         "image": "reg:5000/nvidia/k8s-device-plugin:v0.19.3@sha256:00",

@@ -14,14 +14,15 @@ from typing import Any
 
 from wslgpu.errors import ErrorClass, WslgpuError
 from wslgpu.kubernetes.check_model import Judgement, Verdict
-from wslgpu.kubernetes.cluster_facts import PLUGIN
 from wslgpu.kubernetes.drift import State, marked
 from wslgpu.kubernetes.kubectl import Answer, Kubectl, Request
 from wslgpu.kubernetes.plan import Document, Planned, refusals
+from wslgpu.kubernetes.remove import delete
+from wslgpu.kubernetes.requests import brings_plugin
 from wslgpu.kubernetes.restore import forget
 from wslgpu.kubernetes.wait import Waited, wait_for, wait_for_gpus
 from wslgpu.kubernetes.wait_judge import KINDS
-from wslgpu.workloads.manifest import Identity, identity, images
+from wslgpu.workloads.manifest import Identity, identity
 
 Say = Callable[[str], None]
 FIELD_MANAGER = "wslgpu"
@@ -38,18 +39,85 @@ class Applied:
 
     :param done: of each object: created, configured, applied, unchanged, or found (another's, and right)
     :param waited: how far what was applied came; None when nobody waited
+    :param pruned: what earlier data had left and was removed
     """
 
     done: dict[str, str] = field(default_factory=dict)
     waited: Waited | None = None
+    pruned: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {"objects": self.done, "waited": self.waited.as_json() if self.waited else None}
+        waited = self.waited.as_json() if self.waited else None
+        return {"objects": self.done, "waited": waited, "pruned": list(self.pruned)}
 
 
-def require_applicable(plans: Sequence[Planned], *, force: bool, restore: bool) -> None:
+@dataclass(frozen=True)
+class Allowed:
+    """What a person said may be done, beyond what is done anyway.
+
+    :param force: apply in spite of warnings
+    :param restore: put back what was edited by hand
+    :param prune: remove what earlier data left
+    """
+
+    force: bool = False
+    restore: bool = False
+    prune: bool = False
+
+
+def apply_all(
+    kubectl: Kubectl,
+    plan: Callable[[Sequence[str]], list[Planned]],
+    names: Sequence[str],
+    allowed: Allowed,
+    show: Callable[[Planned], None],
+    say: Say,
+    *,
+    wait_s: float,
+    node_s: float,
+) -> tuple[list[Planned], Applied]:
+    """Check, apply and wait; what needs a GPU comes after the device plugin of the same call has told of one.
+
+    :param plan: makes the plans of workloads
+    :param show: is given each before anything of it is applied
+    :param wait_s: for what is applied to be ready, or done; 0: do not wait
+    :param node_s: before that, for a node to be ready
+    :raises ApplyError: something keeps any of it from being applied; as :func:`require_applicable` says
+    :raises NotReadyError: it is applied and does not run, or not in time
+    """
+    plans = wait_for_node(lambda: plan(names), node_s, say)
+    for one in plans:
+        show(one)
+    require_applicable(plans, force=allowed.force, restore=allowed.restore)
+    later = [one.name for one in plans if one.waits_for_plugin]
+    if not later:
+        return plans, apply_plans(kubectl, plans, say, wait_s=wait_s, prune=allowed.prune)
+    if wait_s <= 0:
+        raise ApplyError(
+            f"{', '.join(later)} can be judged only when the device plugin has told of the GPUs",
+            "nothing was applied",
+            "Leave --wait 0 out, or apply device-plugin by itself first.",
+            ErrorClass.USAGE,
+        )
+    first = [one for one in plans if one.name not in later]
+    done = apply_plans(kubectl, first, say, wait_s=wait_s, prune=allowed.prune)
+    rest = plan(later)
+    for one in rest:
+        show(one)
+    where = f"{', '.join(one.name for one in first)} applied, {', '.join(later)} not"
+    require_applicable(rest, force=allowed.force, restore=allowed.restore, where=where)
+    more = apply_plans(kubectl, rest, say, wait_s=wait_s, prune=allowed.prune)
+    waited = [one for one in (done.waited, more.waited) if one is not None]
+    together = Waited(tuple(stand for one in waited for stand in one.stands), sum(one.seconds for one in waited))
+    return [*first, *rest], Applied({**done.done, **more.done}, together, (*done.pruned, *more.pruned))
+
+
+def require_applicable(
+    plans: Sequence[Planned], *, force: bool, restore: bool, where: str = "nothing was applied"
+) -> None:
     """Refuse what cannot run, what is not ours, what was edited, and what a person should decide.
 
+    :param where: what the error says of what is there by now
     :raises ApplyError: with class platform (cannot run), or safety (something would be overwritten or exposed)
     """
     refused = refusals(plans)
@@ -57,7 +125,7 @@ def require_applicable(plans: Sequence[Planned], *, force: bool, restore: bool) 
         safety = all(one.id == "foreign" for one in refused)
         raise ApplyError(
             "; ".join(one.what for one in refused),
-            "nothing was applied",
+            where,
             " ".join(dict.fromkeys(one.next_step for one in refused if one.next_step)),
             ErrorClass.SAFETY if safety else ErrorClass.PLATFORM,
         )
@@ -66,7 +134,7 @@ def require_applicable(plans: Sequence[Planned], *, force: bool, restore: bool) 
         fields = "; ".join(f"{one.who}: {', '.join(map(str, one.edited[:4]))}" for one in edited)
         raise ApplyError(
             f"edited on the cluster by hand, or last applied by somebody else: {fields}",
-            "nothing was applied",
+            where,
             "Take the change over into site.yml, or put it back with --restore.",
             ErrorClass.SAFETY,
         )
@@ -74,16 +142,17 @@ def require_applicable(plans: Sequence[Planned], *, force: bool, restore: bool) 
     if warnings and not force:
         raise ApplyError(
             "; ".join(one.what for one in warnings),
-            "nothing was applied",
+            where,
             f"{' '.join(dict.fromkeys(one.next_step for one in warnings))} Or apply it so with --force.",
             ErrorClass.SAFETY,
         )
 
 
-def apply_plans(kubectl: Kubectl, plans: Sequence[Planned], say: Say, *, wait_s: float) -> Applied:
+def apply_plans(kubectl: Kubectl, plans: Sequence[Planned], say: Say, *, wait_s: float, prune: bool = False) -> Applied:
     """Apply what is not as it should be, and wait.
 
     :param wait_s: for all of it to be ready; 0: do not wait
+    :param prune: afterwards remove what earlier data left
     :raises ApplyError: the server refuses something, and what was applied before it stands in the message
     """
     done: dict[str, str] = {}
@@ -109,12 +178,20 @@ def apply_plans(kubectl: Kubectl, plans: Sequence[Planned], say: Say, *, wait_s:
             for document in stage:
                 say(f"{identity(document)} {done[str(identity(document))]}")
     waiting = [identity(document) for plan in plans for document in plan.documents if document.get("kind") in KINDS]
-    if not waiting or wait_s <= 0:
-        return Applied(done)
-    waited = wait_for(kubectl, waiting, wait_s, say)
-    if any(PLUGIN in image for plan in plans for document in plan.documents for image in images(document)):
-        wait_for_gpus(kubectl, max(wait_s - waited.seconds, 0), say)
-    return Applied(done, waited)
+    waited = None
+    if waiting and wait_s > 0:
+        waited = wait_for(kubectl, waiting, wait_s, say)
+        if any(brings_plugin(document) for plan in plans for document in plan.documents):
+            wait_for_gpus(kubectl, max(wait_s - waited.seconds, 0), say)
+    return Applied(done, waited, _prune(kubectl, plans, say) if prune else ())
+
+
+def _prune(kubectl: Kubectl, plans: Sequence[Planned], say: Say) -> tuple[str, ...]:
+    gone = [one.who for plan in plans for one in plan.leftovers if not one.stays]
+    for who in gone:
+        delete(kubectl, who)
+        say(f"{who} removed: left by earlier data")
+    return tuple(map(str, gone))
 
 
 def _try(kubectl: Kubectl, documents: Sequence[Document], done: dict[str, str]) -> None:
@@ -139,8 +216,8 @@ def _apply(kubectl: Kubectl, documents: Sequence[Document], before: dict[str, st
             if who is not None:
                 done[str(who)] = "applied" if end == "serverside-applied" else end
     _all_well(answers, done)
-    for who in left.values():
-        done.setdefault(str(who), "applied")
+    for document in documents:
+        done.setdefault(str(identity(document)), "applied")
     return done
 
 

@@ -109,7 +109,7 @@ def _device_plugin(asked: Requests, facts: ClusterFacts, settings: Settings) -> 
                 "Deploy one of the table (wslgpu workload apply device-plugin), or add a row under device_plugins in"
                 " site.yml.",
             )
-    if not plugins and not any(node.gpus for node in facts.nodes()):
+    if not plugins and not asked.brings_plugin and not any(node.gpus for node in facts.nodes()):
         what = "no device plugin tells the cluster of a GPU"
         yield Judgement("device-plugin", Verdict.REFUSED, what, (), "wslgpu workload apply device-plugin")
 
@@ -121,10 +121,14 @@ def _gpus(asked: Requests, facts: ClusterFacts, _settings: Settings) -> Iterator
     ready = [node for node in facts.nodes() if node.ready]
     pods = facts.pods()
     for one in wanting:
-        yield _gpus_of(one, [node for node in ready if _selects(one, node)], pods)
+        if asked.brings_plugin and not any(node.gpus for node in ready):
+            what = f"{one.who} asks for {one.gpus} {GPU_RESOURCE}, of which the device plugin has yet to tell"
+            yield Judgement("gpus", Verdict.NOTE, what, (), "`apply` waits for it, and judges this then.")
+        else:
+            yield _gpus_of(one, [node for node in ready if _selects(one, node)], pods, asked.beside)
 
 
-def _gpus_of(one: Asked, nodes: list[NodeSeen], pods: tuple[PodSeen, ...]) -> Judgement:
+def _gpus_of(one: Asked, nodes: list[NodeSeen], pods: tuple[PodSeen, ...], beside: tuple[Asked, ...]) -> Judgement:
     most = max((node.gpus for node in nodes), default=0)
     shown = tuple(f"{node.name} advertises {node.gpus}" for node in nodes) or ("no ready node fits its nodeSelector",)
     if most == 0:
@@ -142,8 +146,13 @@ def _gpus_of(one: Asked, nodes: list[NodeSeen], pods: tuple[PodSeen, ...]) -> Ju
         pod for pod in pods if pod.alive and pod.gpus and pod.workload != one.labels.get("app.kubernetes.io/name")
     ]
     free = {node.name: node.gpus - sum(pod.gpus for pod in others if pod.node == node.name) for node in nodes}
-    if one.gpus * max(1, one.pods) > sum(max(0, count) for count in free.values()):
+    # those that run already are among the pods
+    there = {pod.workload for pod in pods if pod.alive and pod.gpus}
+    first = [other for other in beside if other.gpus and other.labels.get("app.kubernetes.io/name") not in there]
+    taken = sum(other.gpus * max(1, other.pods) for other in first)
+    if one.gpus * max(1, one.pods) > sum(max(0, count) for count in free.values()) - taken:
         holders = tuple(f"{pod.namespace}/{pod.name} has {pod.gpus} on {pod.node or 'no node yet'}" for pod in others)
+        holders += tuple(f"{other.who} of the same call asks for {other.gpus}" for other in first)
         what = f"{one.who} asks for {one.gpus} {GPU_RESOURCE} and others have them: its pod waits until they end"
         return Judgement("gpus", Verdict.WARNING, what, (*shown, *holders), "End one of them, or apply with --force.")
     return Judgement("gpus", Verdict.FITS, f"{one.who} asks for {one.gpus} of {most}", shown)
@@ -195,7 +204,8 @@ def _parts(asked: Requests, facts: ClusterFacts, _settings: Settings) -> Iterato
             yield Judgement(
                 "parts",
                 Verdict.REFUSED,
-                f"there is no {resource} {name} in the namespace {space}, and pods do not start without it",
+                f"there is no {resource} {name}{f' in the namespace {space}' if space else ''}, and pods do not start"
+                " without it",
                 (),
                 "The workload's notes say how it is made: wslgpu workload render NAME >/dev/null",
             )

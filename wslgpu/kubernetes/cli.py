@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from wslgpu.errors import EXIT_FAILED, EXIT_OK, UsageError
-from wslgpu.kubernetes.options import place, where_options
+from wslgpu.errors import EXIT_CANNOT_JUDGE, EXIT_FAILED, EXIT_OK, UsageError
+from wslgpu.kubernetes.options import Seconds, place, where_options
 from wslgpu.project import require_clone
-
-if TYPE_CHECKING:
-    from wslgpu.workloads.model import Rendered
+from wslgpu.settings import Settings
 
 NAMES = click.argument("names", nargs=-1, required=True, metavar="NAME...")
 WAIT_S = 180
 POD_WAIT_S = 90
-FILE_LIMIT_BYTES = 1 << 20
 
 
 @click.command("chain")
@@ -33,6 +30,10 @@ def chain(ctx: click.Context, /, pod: bool, namespace: str, as_json: bool, **opt
     Asks the node that is named (this machine otherwise) and its cluster in one session; changes nothing without --pod.
     """
     require_clone()
+    if options["context"]:
+        # the node answers for itself, and half of what it asks goes by the kubeconfig's own choice
+        step = "Make it the current one: kubectl config use-context NAME; or name the node with --on."
+        raise UsageError("chain follows the kubeconfig's current context", "--context", step)
     from wslgpu.kubernetes.chain import ask_chain
     from wslgpu.kubernetes.chain_facts import ChainFacts
     from wslgpu.kubernetes.chain_judge import judge
@@ -75,13 +76,14 @@ def check(
     """Does a workload fit on the cluster? Answered before anything is applied; nothing is changed."""
     require_clone()
     from wslgpu.kubernetes.check_model import exit_code
+    from wslgpu.kubernetes.own import read
     from wslgpu.kubernetes.plan import chosen, make_plan
     from wslgpu.kubernetes.text import plan_lines
 
     if not names and not files:
         raise UsageError("nothing is named", "NAME", "Give the names of workloads, or --file.")
     chosen(names)
-    own = [_own(file) for file in files]
+    own = [read(file) for file in files]
     with place(options) as where:
         plans = make_plan(where.kubectl, where.settings, names, own, images=not offline)
     code = exit_code(one for plan in plans for one in plan.judgements)
@@ -96,41 +98,54 @@ def check(
 @NAMES
 @where_options
 @click.option(
-    "--wait", "wait_s", type=click.FloatRange(0, 7200), default=WAIT_S, show_default=True, help="Seconds; 0: do not."
+    "--wait",
+    "wait_s",
+    type=Seconds(0, 7200),
+    show_default=f"{WAIT_S}, or as long as vLLM's model may load and FFmpeg's job may take",
+    help="For how long; 0: do not.",
 )
 @click.option("--restore", is_flag=True, help="Put back what was edited on the cluster by hand.")
 @click.option("--force", is_flag=True, help="Apply in spite of warnings; never what cannot run or is not wslgpu's.")
+@click.option("--prune", is_flag=True, help="Also remove what earlier data left of them; never what holds data.")
 @click.option("--offline", is_flag=True, help="Do not ask registries for the images' digests.")
 def apply(
     names: tuple[str, ...],
-    wait_s: float,
+    wait_s: float | None,
     restore: bool,
     force: bool,
+    prune: bool,
     offline: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Render workloads from what the cluster says, check them, apply them, and wait until they are ready."""
+    """Render workloads from what the cluster says, check them, apply them, and wait until they are ready.
+
+    They are applied in the order of `list`; what needs a GPU waits for a device plugin that is named with it.
+    """
     require_clone()
-    from wslgpu.kubernetes.apply import apply_plans, require_applicable, wait_for_node
+    from wslgpu.kubernetes.apply import Allowed, apply_all
     from wslgpu.kubernetes.plan import chosen, make_plan
     from wslgpu.kubernetes.text import plan_lines
 
-    chosen(names)
+    ordered = chosen(names)
     with place(options) as where:
-        plans = wait_for_node(
-            lambda: make_plan(where.kubectl, where.settings, names, images=not offline), wait_s, _progress
+        plans, done = apply_all(
+            where.kubectl,
+            lambda some: make_plan(where.kubectl, where.settings, some, images=not offline),
+            ordered,
+            Allowed(force, restore, prune),
+            lambda plan: _progress("\n".join(plan_lines(plan))),
+            _progress,
+            wait_s=_longest(where.settings, ordered) if wait_s is None else wait_s,
+            node_s=WAIT_S if wait_s is None else wait_s,
         )
-        for plan in plans:
-            for line in plan_lines(plan):
-                _progress(line)
-        require_applicable(plans, force=force, restore=restore)
-        done = apply_plans(where.kubectl, plans, _progress, wait_s=wait_s)
     if as_json:
         _show({"workloads": [plan.as_json() for plan in plans], "applied": done.as_json(), "exit_code": EXIT_OK})
         return
     for name, end in done.done.items():
         click.echo(f"{name}: {end}")
+    for name in done.pruned:
+        click.echo(f"{name}: removed")
     if done.waited is not None:
         click.echo(f"ready after {done.waited.seconds:.0f} s")
 
@@ -145,22 +160,26 @@ def diff(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **options
     from wslgpu.kubernetes.check_model import Verdict
     from wslgpu.kubernetes.drift import State
     from wslgpu.kubernetes.plan import chosen, make_plan
-    from wslgpu.kubernetes.text import drift_lines, judgement_lines
+    from wslgpu.kubernetes.text import drift_lines, judgement_lines, leftover_lines
 
     chosen(names)
     with place(options) as where:
         plans = make_plan(where.kubectl, where.settings, names, images=False)
-    refused = [one for plan in plans for one in plan.judgements if one.id == "rendering"]
+    refused = [one for plan in plans for one in plan.judgements if one.id in ("rendering", "leftovers")]
     same = (State.SAME, State.FOREIGN_SAME)
     differs = any(one.state not in same for plan in plans for one in plan.drifts)
-    code = EXIT_FAILED if differs or any(one.verdict is Verdict.REFUSED for one in refused) else EXIT_OK
+    differs = differs or any(not one.stays for plan in plans for one in plan.leftovers)
+    unknown = any(one.verdict is Verdict.REFUSED for one in refused)
+    code = EXIT_FAILED if differs else EXIT_CANNOT_JUDGE if unknown else EXIT_OK
     if as_json:
         objects = [one.as_json() for plan in plans for one in plan.drifts]
-        _show({"objects": objects, "refused": [one.as_json() for one in refused], "exit_code": code})
+        left = [one.as_json() for plan in plans for one in plan.leftovers]
+        said = [one.as_json() for one in refused]
+        _show({"objects": objects, "leftovers": left, "refused": said, "exit_code": code})
     else:
         for plan in plans:
             click.echo(f"{plan.name}:")
-            _lines(list(drift_lines(plan.drifts)))
+            _lines([*drift_lines(plan.drifts), *leftover_lines(plan.leftovers)])
         _lines([line for one in refused for line in judgement_lines(one)])
     ctx.exit(code)
 
@@ -196,24 +215,10 @@ def add_to(group: click.Group) -> None:
         group.add_command(command)
 
 
-def _own(file: Path) -> Rendered:
-    """Somebody's own manifests, as one workload of the file's name.
-
-    :raises UsageError: it is too long to be one
-    :raises DataError: not YAML, or no Kubernetes objects
-    """
-    from wslgpu.workloads.manifest import parse
-    from wslgpu.workloads.model import Rendered
-
-    if file.stat().st_size > FILE_LIMIT_BYTES:
-        raise UsageError("is longer than 1 MiB", str(file), "Give a file with manifests.")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError("is no UTF-8 text", str(file), "Give a file with manifests.") from error
-    found = parse(text, str(file))
-    flat = [one for item in found for one in (item.get("items") or [] if item["kind"] == "List" else [item])]
-    return Rendered(str(file), "kubernetes", {}, tuple(one for one in flat if isinstance(one, dict)))
+def _longest(settings: Settings, names: Sequence[str]) -> float:
+    """Seconds until the slowest of the workloads is ready, or done, by the data."""
+    slow = {"vllm": settings.vllm_load_timeout_s, "ffmpeg-job": settings.ffmpeg_job_deadline_s}
+    return max([WAIT_S, *(slow[name] for name in names if name in slow)])
 
 
 def _progress(line: str) -> None:

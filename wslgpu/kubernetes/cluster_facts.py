@@ -25,6 +25,7 @@ from wslgpu.kubernetes.kubectl_errors import (
     UntrustedError,
     of_answer,
 )
+from wslgpu.kubernetes.plugin_version import is_plugin
 from wslgpu.kubernetes.pods import rows, table
 from wslgpu.kubernetes.requests import quantity
 from wslgpu.report.plain import clean
@@ -33,7 +34,6 @@ from wslgpu.workloads.manifest import GPU_RESOURCE
 from wslgpu.workloads.model import NodeTruth
 
 T = TypeVar("T")
-PLUGIN = "k8s-device-plugin"
 TIMEOUT_S = 120.0
 _SCRIPT = Path(__file__).parent / "scripts" / "check_node.sh"
 _GPU_PATH = r"resources.limits.nvidia\.com/gpu"
@@ -164,7 +164,7 @@ class ClusterFacts:
     def plugins(self) -> dict[str, str]:
         """Image of each device plugin's DaemonSet by ``namespace/name``."""
         found = {f"{row[0]}/{row[1]}": row[2] for row in self._rows("daemonsets", 3)}
-        return {name: image for name, image in found.items() if PLUGIN in image}
+        return {name: image for name, image in found.items() if is_plugin(name.partition("/")[2], image)}
 
     # the machine that was asked, where it is a node of the cluster
 

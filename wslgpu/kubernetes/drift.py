@@ -14,6 +14,7 @@ import copy
 import enum
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,8 @@ CLOSED = frozenset(
     {"data", "binaryData", "nodeSelector", "matchLabels", "limits", "requests", "selector", "podSelector"}
 )
 """Maps that nobody fills in by default: what is in them beside ours was put there."""
+_SECRET = re.compile(r"\.env(\[[^\]]*(KEY|TOKEN|SECRET|PASSW|CREDENTIAL)[^\]]*\](\.value)?)?$", re.IGNORECASE)
+"""Environment that somebody may have written a key into by hand; a whole list of it may hold one."""
 _QUANTITIES = frozenset({"limits", "requests", "capacity", "sizeLimit"})
 
 
@@ -158,10 +161,12 @@ def differences(wanted: Object, live: Object, *, autoscaled: bool = False) -> It
     if autoscaled:
         table(ours.get("spec")).pop("replicas", None)
     found = _compare("", ours, theirs, quantities=False)
-    if wanted.get("kind") == "Secret":
-        # never the value
-        found = (Difference(one.path, "***" if one.ours else "", "***" if one.live else "") for one in found)
-    yield from found
+    for one in found:
+        if wanted.get("kind") == "Secret" or _SECRET.search(one.path):
+            # never the value
+            yield Difference(one.path, "***" if one.ours else "", "***" if one.live else "")
+        else:
+            yield one
 
 
 def _plain(document: Object) -> dict[str, Any]:

@@ -24,15 +24,18 @@ class KubectlMissingError(KubectlError):
             "there is no kubectl",
             where,
             "Install it (Debian 13: package kubectl; k3s brings its own), or name a machine that has one with --on.",
+            ErrorClass.USAGE,
         )
 
 
 class NoCredentialsError(KubectlError):
-    """kubectl has no configuration that names a cluster."""
+    """kubectl has no configuration that names a cluster, or none that it can read."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, said: str, where: str) -> None:
+        # without a configuration it asks an address that nobody named, and talks of that
+        why = "there is no kubeconfig" if "localhost:8080" in said else said
         super().__init__(
-            "kubectl knows no cluster: there is no kubeconfig",
+            f"kubectl knows no cluster: {why}",
             where,
             "Name one with --kubeconfig, or the control plane's own machine with --on ssh://NODE (as root there).",
             ErrorClass.USAGE,
@@ -47,6 +50,7 @@ class ForbiddenError(KubectlError):
             f"the cluster does not allow it: {said}",
             where,
             "Use credentials that may do that (--kubeconfig, --context), or ask the cluster's administrator for them.",
+            ErrorClass.USAGE,
         )
 
 
@@ -103,12 +107,11 @@ _KINDS: tuple[tuple[tuple[str, ...], Make], ...] = (
             "error loading config file",
             "no such file or directory",
         ),
-        lambda _said, where: NoCredentialsError(where),
+        NoCredentialsError,
     ),
     (
         (
-            "error from server (forbidden)",
-            " is forbidden: user ",
+            "forbidden: user ",
             "you must be logged in",
             "unauthorized",
             "permission denied",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,18 @@ from wslgpu.settings import Settings, load
 
 F = TypeVar("F", bound=Callable[..., Any])
 _LIMIT = 200
+
+
+class Seconds(click.FloatRange):
+    """Of a wait: what is no number is below and above nothing, and would never end."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return seconds
 
 
 def where_options(function: F) -> F:
@@ -60,8 +74,8 @@ def place(options: dict[str, Any]) -> Iterator[Place]:
     on, lab, kubeconfig, site = options["on"], options["lab"], options["kubeconfig"], options["site"]
     if sum(value is not None for value in (on, lab, kubeconfig)) > 1:
         raise UsageError("--on, --lab and --kubeconfig exclude each other", "", "Give one of them.")
-    if kubeconfig is not None and not kubeconfig.is_file():
-        raise UsageError("there is no such kubeconfig", str(kubeconfig), "Check the path.")
+    if kubeconfig is not None and not os.path.isfile(kubeconfig):  # noqa: PTH113  never raises, whatever the name
+        raise UsageError("there is no such kubeconfig", str(kubeconfig)[:_LIMIT], "Check the path.")
     context = (options["context"] or "")[:_LIMIT]
     config = str(kubeconfig.resolve()) if kubeconfig is not None else ""
     inventory = None

@@ -10,7 +10,7 @@ Nothing here changes anything; ``apply``, ``diff`` and ``check`` all begin with 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wslgpu.errors import ErrorClass, UsageError, WslgpuError
@@ -21,8 +21,10 @@ from wslgpu.kubernetes.cluster_facts import ClusterFacts, ask_cluster, ask_more,
 from wslgpu.kubernetes.drift import Drift, State
 from wslgpu.kubernetes.images import judge_images
 from wslgpu.kubernetes.kubectl import Answer, Kubectl, Request
+from wslgpu.kubernetes.kubectl_errors import KubectlError, NotFoundError
+from wslgpu.kubernetes.leftovers import Leftover, leftovers, question
 from wslgpu.kubernetes.pods import table
-from wslgpu.kubernetes.requests import Requests, requests
+from wslgpu.kubernetes.requests import Asked, Requests, requests
 from wslgpu.settings import Settings
 from wslgpu.workloads import vllm_key
 from wslgpu.workloads.kubernetes_form import labels
@@ -31,6 +33,7 @@ from wslgpu.workloads.model import Rendered
 from wslgpu.workloads.render import names, render
 
 Document = Mapping[str, Any]
+_NOT_LOOKED = "nobody could look for what earlier data left of it"
 _AUTOSCALERS = ("get", "horizontalpodautoscalers", "-A", "-o", "json")
 
 
@@ -42,6 +45,7 @@ class Planned:
     :param judgements: of the check, refusals of the renderer among them
     :param drifts: in the order of the documents
     :param live: the objects as they are on the cluster, in the same order
+    :param leftovers: what earlier data left of it on the cluster
     """
 
     name: str
@@ -50,6 +54,12 @@ class Planned:
     drifts: tuple[Drift, ...] = ()
     live: tuple[Document | None, ...] = ()
     notes: tuple[str, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+
+    @property
+    def waits_for_plugin(self) -> bool:
+        """Its GPUs can be judged only when the device plugin of the same call has told the cluster of them."""
+        return any(one.id == "gpus" and one.verdict is Verdict.NOTE for one in self.judgements)
 
     def of(self, *verdicts: Verdict) -> tuple[Judgement, ...]:
         return tuple(one for one in self.judgements if one.verdict in verdicts)
@@ -59,6 +69,7 @@ class Planned:
             "name": self.name,
             "judgements": [one.as_json() for one in self.judgements],
             "objects": [one.as_json() for one in self.drifts],
+            "leftovers": [one.as_json() for one in self.leftovers],
             "notes": list(self.notes),
         }
 
@@ -91,6 +102,9 @@ def make_plan(
     """
     facts = ask_cluster(kubectl)
     seen = truth(facts, settings.video_cdi_kind)
+    if "device-plugin" in wanted and not seen.advertised:
+        # nobody has said yet how many there will be, which is not the same as none
+        seen = replace(seen, advertised=None)
     rendered: list[Rendered | Planned] = list(files)
     for name in chosen(wanted):
         try:
@@ -108,17 +122,20 @@ def make_plan(
             for space, resource, name in together.missing_parts
         },
         "autoscalers": Request(_AUTOSCALERS),
+        **{f"all-{name}": question(name) for name in documents if name in wanted},
     }
     facts = ask_more(kubectl, facts, together.paths, more)
     live = _live(facts, _identities(documents))
     scaled = _autoscaled(facts.answers.get("autoscalers"))
     result: list[Planned] = []
+    before: list[Asked] = []
     for one in rendered:
         if isinstance(one, Planned):
             result.append(one)
             continue
         found = documents[one.name]
-        asked = _within(requests(found), together)
+        asked = _within(requests(found), together, tuple(before))
+        before += asked.pods
         judgements = judge(asked, facts, settings)
         judgements += judge_images(asked.images, facts, settings) if images else []
         drifts = tuple(
@@ -126,12 +143,28 @@ def make_plan(
             for document in found
         )
         now = tuple(live[identity(document)] for document in found)
-        result.append(Planned(one.name, found, tuple(judgements), drifts, now, one.notes))
+        left: tuple[Leftover, ...] = ()
+        if one.name in wanted:
+            try:
+                left = _leftovers(facts.answers.get(f"all-{one.name}"), found)
+            except KubectlError as error:
+                judgements.append(Judgement("leftovers", Verdict.NOTE, f"{_NOT_LOOKED}: {error.what}"))
+        result.append(Planned(one.name, found, tuple(judgements), drifts, now, one.notes, left))
     return result
 
 
-def _within(own: Requests, together: Requests) -> Requests:
-    """One workload's requests: what others of the same call bring is there for it."""
+def _leftovers(answer: Answer | None, documents: Sequence[Document]) -> tuple[Leftover, ...]:
+    """What is there of a workload beside its documents.
+
+    :raises KubectlError: the cluster does not say
+    """
+    found = answer.items() if answer is not None else []
+    needed = requests(documents).missing_parts
+    return leftovers(found, {identity(document) for document in documents}, needed)
+
+
+def _within(own: Requests, together: Requests, before: tuple[Asked, ...]) -> Requests:
+    """One workload's requests: what others of the same call bring is there for it, and what they take is not."""
     return Requests(
         own.pods,
         own.services,
@@ -140,6 +173,8 @@ def _within(own: Requests, together: Requests) -> Requests:
         together.made_runtime_classes,
         own.volume_paths,
         together.made,
+        together.brings_plugin,
+        before,
     )
 
 
@@ -182,7 +217,7 @@ def _live(facts: ClusterFacts, wanted: Sequence[Identity]) -> dict[Identity, Doc
 
 def _is_unknown_place(answer: Answer) -> bool:
     """Its namespace is not there yet, or its kind: then neither is it."""
-    return not answer.ok and "notfound" in answer.errors.lower().replace(" ", "")
+    return not answer.ok and isinstance(answer.error(), NotFoundError)
 
 
 def _autoscaled(answer: Answer | None) -> frozenset[Identity]:

@@ -1,4 +1,4 @@
-"""Which version of the device plugin an image is: by its digest, where the table has it, else by its tag. Pure."""
+"""What is the device plugin, and in which version: by its digest, where the table has it, else by its tag. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ from collections.abc import Mapping
 
 from wslgpu.pins import UNRESOLVED
 from wslgpu.settings import Settings
+
+PLUGIN = "k8s-device-plugin"
+_OTHERS = ("gpu-feature-discovery", "mps-control-daemon")
+
+
+def is_plugin(name: str, image: str) -> bool:
+    """Whether a DaemonSet of that name is the device plugin: two others run from the same image.
+
+    Source: NVIDIA/k8s-device-plugin (deployments/helm/nvidia-device-plugin/templates: the names of its DaemonSets).
+    """
+    return PLUGIN in image and not any(other in name for other in _OTHERS)
 
 
 def known_versions(settings: Settings) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from wslgpu.errors import UsageError
 from wslgpu.kubernetes.chain_facts import PodView
 from wslgpu.kubernetes.kubectl import Kubectl, Request
+from wslgpu.kubernetes.kubectl_errors import ForbiddenError, NotFoundError, RefusedError
 from wslgpu.kubernetes.pods import CONFIG_REASONS, IMAGE_REASONS, read_pod
 from wslgpu.report.plain import clean
 from wslgpu.settings import Settings
@@ -44,8 +45,9 @@ def see(
     """Run the pod on a node and read what it printed. It is removed whatever happens, Ctrl-C included.
 
     :param node: its name in the cluster; empty: any
+    :return: that the cluster refuses it is one too: a link before it may be why
     :raises UsageError: the image has no digest yet
-    :raises KubectlError: the cluster cannot be asked, or refuses the pod
+    :raises KubectlError: the cluster cannot be asked
     """
     name = f"wslgpu-chain-{secrets.token_hex(3)}"
     document = manifest(settings, name, namespace, node)
@@ -53,6 +55,8 @@ def see(
     try:
         kubectl.run("create", "--filename=-", stdin=json.dumps(document)).text()
         return _watch(kubectl, name, namespace, limit_s)
+    except (RefusedError, NotFoundError, ForbiddenError) as error:
+        return PodView(False, error.what)
     finally:
         kubectl.run("delete", "pod", name, f"--namespace={namespace}", "--ignore-not-found", "--wait=false")
 

@@ -10,24 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wslgpu.kubernetes.drift import is_ours
-from wslgpu.kubernetes.kubectl import Kubectl, Request
-from wslgpu.kubernetes.kubectl_errors import NotFoundError
+from wslgpu.kubernetes.kubectl import Kubectl
+from wslgpu.kubernetes.kubectl_errors import KubectlError, NotFoundError
+from wslgpu.kubernetes.leftovers import DATA_KINDS, KINDS, owned, question
 from wslgpu.workloads.manifest import Identity, identity
 
-KINDS = (
-    "deployments.apps,daemonsets.apps,statefulsets.apps,jobs.batch",
-    "services,configmaps,secrets,serviceaccounts,networkpolicies.networking.k8s.io",
-    "roles.rbac.authorization.k8s.io,rolebindings.rbac.authorization.k8s.io",
-    "clusterroles.rbac.authorization.k8s.io,clusterrolebindings.rbac.authorization.k8s.io",
-    "runtimeclasses.node.k8s.io",
-    "persistentvolumeclaims,persistentvolumes",
-    "namespaces",
-)
-"""In the order in which they go: what runs first, what it stands on last."""
-DATA_KINDS = ("PersistentVolumeClaim", "PersistentVolume")
-_MADE_BY_KUBERNETES = ("kube-root-ca.crt",)
-_IN_NAMESPACE = "pods,deployments,daemonsets,statefulsets,jobs,services,configmaps,secrets,persistentvolumeclaims"
+_MADE_BY_KUBERNETES = (("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"))
+_MADE_FOR_OTHERS = ("events", "endpoints", "endpointslices")
+"""Kinds that the cluster makes itself, of what others do."""
 DELETE_TIMEOUT_S = 120
 
 
@@ -61,7 +51,7 @@ def remove(kubectl: Kubectl, name: str, say: Callable[[str], None], *, data: boo
         elif who.kind == "Namespace" and (others := _others(kubectl, who.name)):
             kept[str(who)] = f"in it there is still {', '.join(others[:5])}"
         else:
-            _delete(kubectl, who)
+            delete(kubectl, who)
             gone.append(str(who))
             say(f"{who} removed")
     return Removed(tuple(gone), kept)
@@ -69,28 +59,36 @@ def remove(kubectl: Kubectl, name: str, say: Callable[[str], None], *, data: boo
 
 def _find(kubectl: Kubectl, name: str) -> list[Identity]:
     """Its objects, in the order in which they go."""
-    chosen = f"app.kubernetes.io/name={name},app.kubernetes.io/managed-by=wslgpu"
-    answers = kubectl.ask(*(Request(("get", kinds, "-A", f"--selector={chosen}", "--output=json")) for kinds in KINDS))
-    rows = [row for answer in answers for row in answer.items()]
-    # a controller's own objects carry the labels of its template, and go with it
-    own = [row for row in rows if is_ours(row) and not (row.get("metadata") or {}).get("ownerReferences")]
-    return list(dict.fromkeys(identity(row) for row in own))
+    answers = kubectl.ask(*(question(name, kinds) for kinds in KINDS))
+    return list(dict.fromkeys(identity(row) for row in owned(row for answer in answers for row in answer.items())))
 
 
 def _others(kubectl: Kubectl, namespace: str) -> list[str]:
-    """What is in a namespace besides what Kubernetes itself puts there."""
-    rows = kubectl.run("get", _IN_NAMESPACE, f"--namespace={namespace}", "--output=json").items()
+    """What is in a namespace besides what Kubernetes itself puts there, whatever kinds the cluster knows."""
+    try:
+        words = ("--namespaced", "--verbs=list,delete", "--output=name")
+        kinds = kubectl.run("api-resources", *words).text().split()
+        asked = ",".join(kind for kind in kinds if kind.partition(".")[0] not in _MADE_FOR_OTHERS)
+        rows = kubectl.run("get", asked, f"--namespace={namespace}", "--output=json").items()
+    except KubectlError as error:
+        return [f"what nobody could list ({error.what})"]
     found = []
     for row in rows:
         who = identity(row)
         token = row.get("type") == "kubernetes.io/service-account-token"
-        leaving = (row.get("metadata") or {}).get("deletionTimestamp")
-        if who.name not in _MADE_BY_KUBERNETES and not token and not leaving:
+        metadata = row.get("metadata") or {}
+        # what has an owner goes with it, and the owner counts
+        leaving = metadata.get("deletionTimestamp") or metadata.get("ownerReferences")
+        if (who.kind, who.name) not in _MADE_BY_KUBERNETES and not token and not leaving:
             found.append(f"{who.kind} {who.name}")
-    return found
+    return list(dict.fromkeys(found))
 
 
-def _delete(kubectl: Kubectl, who: Identity) -> None:
+def delete(kubectl: Kubectl, who: Identity) -> None:
+    """Remove one object, and wait until it is gone.
+
+    :raises KubectlError: it cannot be removed, or not in time; that it is not there is no error
+    """
     space = (f"--namespace={who.namespace}",) if who.namespace else ()
     words = ("delete", who.kind.lower(), who.name, *space, "--ignore-not-found", f"--timeout={DELETE_TIMEOUT_S}s")
     answer = kubectl.run(*words, timeout_s=DELETE_TIMEOUT_S + 30.0)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
+from wslgpu.kubernetes.plugin_version import is_plugin
 from wslgpu.kubernetes.pods import rows, table
 from wslgpu.workloads.manifest import Identity, containers, gpus_asked, identity, images, pod_spec, pod_template
 
@@ -33,8 +34,11 @@ _SUFFIXES: dict[str, Decimal | int] = {
     "Pi": 1 << 50,
     "Ei": 1 << 60,
 }
+_LARGEST = Decimal(2**63 - 1)
+"""What the API server makes of anything larger."""
 _QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)")
 _PARALLEL = re.compile(r"--(?:tensor|pipeline)-parallel-size(?:=(\d{1,4}))?|-(?:tp|pp)(?:=(\d{1,4}))?")
+_NUMBER = re.compile(r"[0-9]{1,6}")
 _KEY_WORDS = ("API_KEY", "APIKEY", "AUTH_TOKEN")
 
 
@@ -44,9 +48,10 @@ def quantity(value: Any) -> Decimal | None:
     if match is None or match[2] not in _SUFFIXES:
         return None
     try:
-        return Decimal(match[1]) * _SUFFIXES[match[2]]
-    except InvalidOperation:
+        number: Decimal = Decimal(match[1]) * _SUFFIXES[match[2]]
+    except ArithmeticError:
         return None
+    return max(-_LARGEST, min(_LARGEST, number))
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class Requests:
     :param made_runtime_classes: likewise
     :param volume_paths: folders of the node that PersistentVolumes among the objects are
     :param made: all objects, as (namespace, kind in small letters, name)
+    :param brings_plugin: NVIDIA's device plugin is among them
+    :param beside: pods of the workloads that the same call applies before these
     """
 
     pods: tuple[Asked, ...]
@@ -112,6 +119,8 @@ class Requests:
     made_runtime_classes: frozenset[str]
     volume_paths: tuple[tuple[Identity, str], ...]
     made: frozenset[tuple[str, str, str]]
+    brings_plugin: bool = False
+    beside: tuple[Asked, ...] = ()
 
     @property
     def missing_parts(self) -> tuple[tuple[str, str, str], ...]:
@@ -141,7 +150,13 @@ def requests(documents: Iterable[Object]) -> Requests:
         made_runtime_classes=frozenset(identity(item).name for item in found if item.get("kind") == "RuntimeClass"),
         volume_paths=tuple(_volume_paths(found)),
         made=frozenset((who.namespace, who.kind.lower(), who.name) for who in map(identity, found)),
+        brings_plugin=any(brings_plugin(item) for item in found),
     )
+
+
+def brings_plugin(item: Object) -> bool:
+    """It is the DaemonSet of NVIDIA's device plugin."""
+    return item.get("kind") == "DaemonSet" and any(is_plugin(identity(item).name, image) for image in images(item))
 
 
 def _asked(item: Object) -> Asked:
@@ -162,7 +177,7 @@ def _asked(item: Object) -> Asked:
         images=images(item),
         runtime_class=str(spec.get("runtimeClassName") or ""),
         host_paths=tuple((str(one["path"]), str(one.get("type") or "")) for one in host_paths),
-        host_ports=tuple(int(port["hostPort"]) for port in ports if str(port.get("hostPort", "")).isdigit()),
+        host_ports=tuple(int(port["hostPort"]) for port in ports if _NUMBER.fullmatch(str(port.get("hostPort", "")))),
         host_network=bool(spec.get("hostNetwork")),
         authenticated=_authenticated(every, words),
         labels=_texts(table(template.get("metadata")).get("labels")),
@@ -186,7 +201,7 @@ def _ranks(words: list[str]) -> int:
         match = _PARALLEL.fullmatch(word)
         if match:
             given = match[1] or match[2] or (split[place + 1] if place + 1 < len(split) else "")
-            ranks *= max(1, int(given)) if given.isdigit() else 1
+            ranks *= max(1, int(given)) if _NUMBER.fullmatch(given) else 1
     return ranks
 
 

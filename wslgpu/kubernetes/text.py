@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from wslgpu.kubernetes.chain_model import LINKS, Chain, LinkState
 from wslgpu.kubernetes.check_model import Judgement, Verdict
 from wslgpu.kubernetes.drift import Drift, State
+from wslgpu.kubernetes.leftovers import Leftover
 from wslgpu.kubernetes.plan import Planned
 
 _LINK_MARKS = {
@@ -48,6 +49,9 @@ def chain_lines(chain: Chain) -> Iterator[str]:
         yield from (f"           note: {note}" for note in link.notes)
     if chain.finding is None and chain.exit_code == 0:
         yield "Every link that was asked for holds."
+    elif chain.finding is None:
+        unknown = [link.title for link in chain.links if link.state is LinkState.UNKNOWN]
+        yield f"No link is known to be broken; nobody could look at: {', '.join(unknown)}."
 
 
 def pod_lines(chain: Chain) -> Iterator[str]:
@@ -68,6 +72,7 @@ def plan_lines(plan: Planned) -> Iterator[str]:
     for one in sorted(plan.judgements, key=lambda one: list(_VERDICT_MARKS).index(one.verdict)):
         yield from judgement_lines(one)
     yield from (f"  note     {note}" for note in plan.notes)
+    yield from leftover_lines(plan.leftovers)
 
 
 def judgement_lines(one: Judgement) -> Iterator[str]:
@@ -76,6 +81,13 @@ def judgement_lines(one: Judgement) -> Iterator[str]:
         yield from (f"           {line}" for line in one.evidence if line)
         if one.next_step:
             yield f"           -> {one.next_step}"
+
+
+def leftover_lines(leftovers: Sequence[Leftover]) -> Iterator[str]:
+    """What earlier data left on the cluster."""
+    for one in leftovers:
+        end = f"stays: {one.stays}" if one.stays else "`wslgpu workload apply --prune` removes it"
+        yield f"  {one.who}: left by earlier data; {end}"
 
 
 def drift_lines(drifts: Sequence[Drift]) -> Iterator[str]:

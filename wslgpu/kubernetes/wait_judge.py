@@ -45,10 +45,10 @@ def stand(item: Mapping[str, Any], pods: Sequence[PodState]) -> Stand:
     unwell = tuple(pod for pod in pods if pod.reason and not pod.ready)
     if _ready(item, status):
         return Stand(who, Progress.READY, f"{who} is {'done' if who.kind == 'Job' else 'ready'}")
-    failed = _failed(item, status)
+    failed = "" if _not_seen_yet(item, status) else _failed(item, status)
     if failed:
         return Stand(who, Progress.FAILED, f"{who} failed: {failed}", unwell, "The last lines of its pods say why.")
-    for pod in unwell:
+    for pod in () if _rolls_out(item, status) else unwell:
         if what := _hopeless(pod):
             return Stand(who, Progress.FAILED, f"{who}: {pod.name} {what[0]}", unwell, what[1])
     return Stand(who, Progress.WAITING, f"{who}: {_so_far(item, status)}", unwell, _meanwhile(item, status, unwell))
@@ -63,8 +63,7 @@ def _ready(item: Mapping[str, Any], status: dict[str, Any]) -> bool:
         return ready or status.get("phase") == "Succeeded"
     if kind == "Job":
         return _condition(status, "Complete")
-    generation = table(item.get("metadata")).get("generation") or 0
-    if int(status.get("observedGeneration") or 0) < int(generation):
+    if _not_seen_yet(item, status):
         return False
     if kind == "DaemonSet":
         wanted = int(status.get("desiredNumberScheduled") or 0)
@@ -73,6 +72,23 @@ def _ready(item: Mapping[str, Any], status: dict[str, Any]) -> bool:
     wanted = int(spec.get("replicas", 1))
     keys = ("updatedReplicas", "readyReplicas") + (("availableReplicas",) if kind == "Deployment" else ())
     return all(int(status.get(key) or 0) >= wanted for key in keys)
+
+
+def _not_seen_yet(item: Mapping[str, Any], status: dict[str, Any]) -> bool:
+    """Its controller has not looked at what was applied: its status is of what was there before."""
+    generation = table(item.get("metadata")).get("generation") or 0
+    return item.get("kind") not in ("Job", "Pod") and int(status.get("observedGeneration") or 0) < int(generation)
+
+
+def _rolls_out(item: Mapping[str, Any], status: dict[str, Any]) -> bool:
+    """Pods of what was there before are still among its pods, and how they end says nothing of what was applied."""
+    if item.get("kind") in ("Job", "Pod"):
+        return False
+    if item.get("kind") == "DaemonSet":
+        wanted, new = status.get("desiredNumberScheduled"), status.get("updatedNumberScheduled")
+    else:
+        wanted, new = table(item.get("spec")).get("replicas", 1), status.get("updatedReplicas")
+    return _not_seen_yet(item, status) or int(new or 0) < int(wanted or 0)
 
 
 def _failed(item: Mapping[str, Any], status: dict[str, Any]) -> str:

@@ -22,9 +22,10 @@ wslgpu_kubelet_log() {
         grep -iE 'device.?plugin|nvidia\.com' | cut -c 1-400 | tail -n 30
 }
 
+# the same image is GPU Feature Discovery as well, and what shares a GPU by MPS
 wslgpu_plugin_pods() {
     wslgpu_kubectl get pods -A --field-selector "spec.nodeName=$wslgpu_node" -o jsonpath='{range .items[*]}{.metadata.namespace}{" "}{.metadata.name}{" "}{.spec.containers[*].image}{"\n"}{end}' |
-        grep -F k8s-device-plugin | head -n 3
+        grep -F k8s-device-plugin | grep -vE '^[^ ]+ [^ ]*(gpu-feature-discovery|mps-control-daemon)' | head -n 3
 }
 
 wslgpu_cri() {

@@ -21,6 +21,8 @@ _KINDS = {
 _CREDENTIALS = ("/etc/kubernetes/admin.conf", "/etc/rancher/k3s/k3s.yaml")
 _LABELS = ("nvidia.com/", "feature.node.kubernetes.io/")
 _ANSWER_LIMIT = 8 << 20
+# of the same image, and no device plugin (NVIDIA/k8s-device-plugin, deployments/helm)
+_NO_PLUGINS = ("gpu-feature-discovery", "mps-control-daemon")
 _CLUSTER = ("k8s.node", "k8s.runtime_classes", "k8s.device_plugin")
 
 
@@ -130,6 +132,8 @@ def runtime_classes(answer: dict[str, Any]) -> list[dict[str, str]]:
 def device_plugin(answer: dict[str, Any]) -> dict[str, object] | None:
     """NVIDIA's device plugin among the DaemonSets of a List, by its image."""
     for row in _items(answer, "DaemonSet"):
+        if any(other in str(dig(row, "metadata", "name")) for other in _NO_PLUGINS):
+            continue
         pod = dig(row, "spec", "template", "spec") or {}
         for container in pod.get("containers") or []:
             image = str(container.get("image") or "") if isinstance(container, dict) else ""
