@@ -116,7 +116,7 @@ if [ -z "$ffmpeg" ]; then
 else
     program=/opt/wslgpu/ffmpeg/current/bin/ffmpeg
     $wslgpu lab exec --name "$name" node1 "mkdir -p /srv/media && $program -v error -y -f lavfi -i testsrc2=s=640x360:d=2 \
-        -c:v mpeg4 /srv/media/input.mp4 && chown -R 2000:2000 /srv/media"
+        -c:v libx264 /srv/media/input.mp4 && chown -R 2000:2000 /srv/media"
     $wslgpu workload apply --lab "$name" ffmpeg-storage ffmpeg-job
     $wslgpu lab exec --name "$name" node1 "ls -l /srv/media && $program -hide_banner -i /srv/media/output.mp4 2>&1 |
         grep Stream"
