@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wslgpu.cli import json_option, site_option
+from wslgpu.command_options import json_option, site_option
 from wslgpu.errors import EXIT_OK, EXIT_TERMINATED, WslgpuError, worst_exit_code
 
 if TYPE_CHECKING:

@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from wslgpu.check.outputs import WRITERS, Outputs
 from wslgpu.check.targets import Asked, targets
+from wslgpu.command_options import INVENTORIES, all_options, inventory_path
 from wslgpu.errors import UsageError
 from wslgpu.probe.channels import Target
 from wslgpu.probe.document import Level
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)
 REPEATED_FILES = click.Path(path_type=Path, dir_okay=False)
 
 
-def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
-    def add(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add
-
-
-_inventory_options = _all(
+_inventory_options = all_options(
     click.option(
         "--inventory", metavar="NAME|FILE", help="The hosts of this inventory too: local, lab, fleet, a file."
     ),
     click.option("--lab", metavar="NAME", help="The nodes of this lab too."),
     click.option("--limit", multiple=True, metavar="PATTERN", help="Only these of the inventory's hosts; repeatable."),
 )
-where_options = _all(click.argument("target", nargs=-1), _inventory_options)
-one_place_options = _all(
+where_options = all_options(click.argument("target", nargs=-1), _inventory_options)
+one_place_options = all_options(
     click.argument("target", required=False),
     click.option("--inventory", metavar="NAME|FILE", help="A host of this inventory: local, lab, fleet, a file."),
     click.option("--lab", metavar="NAME", help="A node of this lab."),
     click.option("--limit", multiple=True, metavar="PATTERN", help="Which of them, where there are several."),
 )
-gather_options = _all(
+gather_options = all_options(
     click.option(
         "--level",
         type=click.Choice([level.value for level in Level]),
@@ -57,13 +47,13 @@ gather_options = _all(
 concurrency_option = click.option(
     "--concurrency", type=click.IntRange(1, 256), default=16, show_default=True, help="Targets asked at once."
 )
-rule_options = _all(
+rule_options = all_options(
     click.option("--workload", "-w", multiple=True, metavar="ID", help="This workload is required; repeatable."),
     click.option("--require", multiple=True, metavar="CAPABILITY", help="This capability is required; repeatable."),
     click.option("--catalogue", type=FILE, metavar="DIR", help="A site's folder: its own entries, waivers, demands."),
     click.option("--strict", is_flag=True, help="DEGRADED counts as failed."),
 )
-output_options = _all(
+output_options = all_options(
     click.option(
         "--exit-style",
         type=click.Choice(["plain", "distinct"]),
@@ -94,7 +84,6 @@ def asked(target: tuple[str, ...], inventory: str | None, lab: str | None, limit
     """
     if inventory is None and lab is None:
         return Asked(target, None, limit)
-    from wslgpu.cli import INVENTORIES, inventory_path
     from wslgpu.project import require_clone
 
     if lab is not None or inventory in INVENTORIES:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from wslgpu.command_options import all_options, inventory_path, json_option, site_option
 from wslgpu.errors import UsageError
 from wslgpu.kubernetes.kubectl import Kubectl
 from wslgpu.settings import Settings, load
 
-F = TypeVar("F", bound=Callable[..., Any])
 _LIMIT = 200
 
 
@@ -32,26 +32,19 @@ class Seconds(click.FloatRange):
         return seconds
 
 
-def where_options(function: F) -> F:
-    """--on, --lab, --kubeconfig, --context, --site, --json."""
-    for option in reversed(
-        (
-            click.option("--on", metavar="TARGET", help="The cluster's node, where kubectl runs: ssh://[USER@]HOST."),
-            click.option("--lab", metavar="NAME", help="The cluster of this lab, and the lab's data."),
-            click.option(
-                "--kubeconfig",
-                type=click.Path(dir_okay=False, path_type=Path),
-                help="kubectl runs here, with this file; else with KUBECONFIG or ~/.kube/config.",
-            ),
-            click.option("--context", metavar="NAME", help="Of the kubeconfig, instead of its current one."),
-            click.option(
-                "--site", type=click.Path(dir_okay=False, path_type=Path), help="Site file instead of site.yml."
-            ),
-            click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output."),
-        )
-    ):
-        function = option(function)
-    return function
+where_options = all_options(
+    click.option("--on", metavar="TARGET", help="The cluster's node, where kubectl runs: ssh://[USER@]HOST."),
+    click.option("--lab", metavar="NAME", help="The cluster of this lab, and the lab's data."),
+    click.option(
+        "--kubeconfig",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="kubectl runs here, with this file; else with KUBECONFIG or ~/.kube/config.",
+    ),
+    click.option("--context", metavar="NAME", help="Of the kubeconfig, instead of its current one."),
+    site_option,
+    json_option,
+)
+"""--on, --lab, --kubeconfig, --context, --site, --json."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,6 @@ def place(options: dict[str, Any]) -> Iterator[Place]:
     config = str(kubeconfig.resolve()) if kubeconfig is not None else ""
     inventory = None
     if lab is not None:
-        from wslgpu.cli import inventory_path
         from wslgpu.lab import state
 
         # of the control plane, which is the first; and the data that make the lab's own registry known

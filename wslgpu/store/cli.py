@@ -12,6 +12,7 @@ import click
 from wslgpu.build.errors import count_words
 from wslgpu.build.places import store_dir
 from wslgpu.build.record import ArtifactRecord
+from wslgpu.command_options import json_option, site_option
 from wslgpu.errors import ErrorClass, UsageError, WslgpuError
 from wslgpu.project import require_clone
 from wslgpu.report.plain import clean
@@ -19,7 +20,6 @@ from wslgpu.store import oci, quarantine
 from wslgpu.store.exchange import export_artifact, import_artifact
 from wslgpu.store.folder import Store
 
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
 REPOSITORY = click.argument("repository")
 PLAIN_HTTP = click.option("--plain-http", is_flag=True, help="The registry speaks http; loopback needs no saying.")
@@ -32,7 +32,6 @@ TIMEOUT = click.option(
     metavar="SECONDS",
     help="Deadline of one transfer.",
 )
-SITE = click.option("--site", type=click.Path(dir_okay=False, path_type=Path), help="Site file instead of site.yml.")
 
 
 def _show(document: dict[str, Any]) -> None:
@@ -58,7 +57,7 @@ def store() -> None:
 
 
 @store.command("list")
-@JSON
+@json_option
 def list_artifacts(as_json: bool) -> None:
     """All artifacts, the youngest first."""
     place = Store(store_dir())
@@ -77,7 +76,7 @@ def list_artifacts(as_json: bool) -> None:
 
 @store.command()
 @click.argument("name")
-@JSON
+@json_option
 def show(name: str, as_json: bool) -> None:
     """What is known of one artifact. NAME may also be its digest."""
     record = Store(store_dir()).get(name)
@@ -103,7 +102,7 @@ def show(name: str, as_json: bool) -> None:
 
 
 @store.command()
-@JSON
+@json_option
 @click.pass_context
 def verify(ctx: click.Context, as_json: bool) -> None:
     """Compare everything with its hashes; what is corrupted is set aside, and the exit code is 1."""
@@ -151,7 +150,7 @@ def _corruption(place: Store, names: list[str]) -> WslgpuError:
 @click.option("--all", "every", is_flag=True, help="Every artifact of the store.")
 @PLAIN_HTTP
 @TIMEOUT
-@JSON
+@json_option
 def push(
     repository: str, names: tuple[str, ...], every: bool, plain_http: bool, timeout_s: float, as_json: bool
 ) -> None:
@@ -176,8 +175,8 @@ def push(
 @click.option("--digest", default="", metavar="sha256:HEX", help="What the one artifact must have.")
 @PLAIN_HTTP
 @TIMEOUT
-@SITE
-@JSON
+@site_option
+@json_option
 def pull(
     repository: str,
     names: tuple[str, ...],
@@ -220,8 +219,8 @@ def pull(
 @store.command()
 @click.option("--dry", is_flag=True, help="Say what would go, and delete nothing.")
 @click.option("--keep", multiple=True, metavar="NAME|DIGEST", help="Keep this one besides; repeatable.")
-@SITE
-@JSON
+@site_option
+@json_option
 def prune(dry: bool, keep: tuple[str, ...], site: Path | None, as_json: bool) -> None:
     """Delete what no pin names: of each build the two youngest stay, and every digest that is pinned.
 
@@ -255,7 +254,7 @@ def prune(dry: bool, keep: tuple[str, ...], site: Path | None, as_json: bool) ->
 
 @store.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@JSON
+@json_option
 def remove(names: tuple[str, ...], as_json: bool) -> None:
     """Delete artifacts, pinned or not."""
     place = Store(store_dir())
@@ -270,7 +269,7 @@ def remove(names: tuple[str, ...], as_json: bool) -> None:
 @store.command()
 @click.argument("name")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@JSON
+@json_option
 def export(name: str, folder: Path, as_json: bool) -> None:
     """Write an artifact with its documents into FOLDER, for a site without a network; `import` takes it in there."""
     place = Store(store_dir())
@@ -285,7 +284,7 @@ def export(name: str, folder: Path, as_json: bool) -> None:
 @store.command("import")
 @click.argument("folder", type=click.Path(file_okay=False, exists=True, path_type=Path))
 @click.option("--digest", default="", metavar="sha256:HEX", help="What the artifact must have.")
-@JSON
+@json_option
 def import_command(folder: Path, digest: str, as_json: bool) -> None:
     """Take in what `export` wrote into FOLDER; every hash is compared."""
     record = import_artifact(Store(store_dir()), folder, digest)

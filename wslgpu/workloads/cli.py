@@ -10,14 +10,13 @@ from typing import Any, get_args
 
 import click
 
+from wslgpu.command_options import json_option, site_option
 from wslgpu.errors import UsageError
 from wslgpu.kubernetes.cli import add_to
 from wslgpu.project import require_clone
 from wslgpu.workloads.model import Form, NodeTruth, Rendered
 
 FORMS: tuple[str, ...] = get_args(Form)
-SITE = click.option("--site", type=click.Path(dir_okay=False, path_type=Path), help="Site file instead of site.yml.")
-JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 
 
 def _version(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -38,7 +37,7 @@ add_to(workload)
 
 
 @workload.command("list")
-@JSON
+@json_option
 def list_workloads(as_json: bool) -> None:
     """What there is, in which forms."""
     require_clone()
@@ -65,10 +64,10 @@ def list_workloads(as_json: bool) -> None:
     help="Write a folder for each workload in DIR, instead of printing.",
 )
 @click.option("--force", is_flag=True, help="With --to: overwrite files that were edited by hand.")
-@SITE
+@site_option
 @click.option("--gpus", type=click.IntRange(min=0), metavar="N", help="GPUs that the node has.")
 @click.option("--kubernetes", callback=_version, metavar="VERSION", help="Version of the cluster, such as 1.34.")
-@JSON
+@json_option
 def render_workloads(
     names: tuple[str, ...],
     form: Form,
