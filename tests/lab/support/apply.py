@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from tests.lab.support.command import wslgpu
 from wslgpu.lab import Lab
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -45,8 +46,12 @@ class Outcome:
 
 
 def command(lab: Lab, *words: str, inventory: Path | None = None) -> list[str]:
+    return [sys.executable, "-m", "wslgpu.cli", *_words(lab, *words, inventory=inventory)]
+
+
+def _words(lab: Lab, *words: str, inventory: Path | None) -> list[str]:
     where = [str(inventory)] if inventory else ["--lab", lab.name]
-    return [sys.executable, "-m", "wslgpu.cli", "apply", *where, "--json", *words]
+    return ["apply", *where, "--json", *words]
 
 
 def apply(
@@ -57,16 +62,7 @@ def apply(
     timeout_s: float = TIMEOUT_S,
 ) -> Outcome:
     """Run it to its end."""
-    done = subprocess.run(
-        command(lab, *words, inventory=inventory),
-        cwd=PROJECT,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
+    done = wslgpu(*_words(lab, *words, inventory=inventory), environment=environment, timeout_s=timeout_s)
     return Outcome(done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr)
 
 

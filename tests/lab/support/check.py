@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.lab.support.apply import PROJECT
+from tests.lab.support.command import wslgpu as wslgpu
 from wslgpu.lab import Lab, Node
 
 
@@ -36,22 +33,6 @@ class Checked:
 
     def __str__(self) -> str:
         return f"exit {self.code}\n{json.dumps(self.document, indent=1)[:20_000]}\n{self.told}"
-
-
-def wslgpu(
-    *words: str, environment: Mapping[str, str] | None = None, timeout_s: float = 300
-) -> subprocess.CompletedProcess[str]:
-    """Run it to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "wslgpu.cli", *words],
-        cwd=PROJECT,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
 
 
 def check(lab: Lab, *words: str, environment: Mapping[str, str] | None = None) -> Checked:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from tests.lab.support.apply import PROJECT
+from tests.lab.support.command import wslgpu
 from wslgpu.lab import Lab
 
 NAMESPACE = "default"
@@ -47,16 +44,8 @@ class Said:
 
 def workload(lab: Lab, *words: str, environment: Mapping[str, str] | None = None, timeout_s: float = 300) -> Said:
     """Run ``wslgpu workload WORDS`` on a lab's cluster, to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "wslgpu.cli", "workload", *words, "--lab", lab.name, "--json"],
-        cwd=PROJECT,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
+    words = ("workload", *words, "--lab", lab.name, "--json")
+    done = wslgpu(*words, environment=environment, timeout_s=timeout_s)
     assert "Traceback" not in done.stderr, done.stderr
     return Said(done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr)
 
