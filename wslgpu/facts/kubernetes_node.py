@@ -73,7 +73,6 @@ class KubernetesNodeState:
     sysctls: dict[str, Sysctl]
     resolv_conf: str
     cni_bin: str
-    cni_conf: str
     cni_configs: int
     cni_lacking: tuple[str, ...]
     kubelet_config_ours: bool
@@ -127,7 +126,6 @@ def parse_kubernetes_node(lines: list[str]) -> KubernetesNodeState:
         sysctls=read.sysctls,
         resolv_conf=single.get("resolv-conf", "/etc/resolv.conf"),
         cni_bin=single.get("cni-bin", ""),
-        cni_conf=single.get("cni-conf", ""),
         cni_configs=int(single["cni-configs"]) if single.get("cni-configs", "").isdigit() else 0,
         cni_lacking=tuple(read.cni_lacking),
         kubelet_config_ours=ours == "yes",

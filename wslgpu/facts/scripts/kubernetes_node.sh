@@ -47,8 +47,7 @@ if grep -q '^nameserver 127\.0\.0\.53' /etc/resolv.conf 2>/dev/null && [ -s /run
     echo "resolv-conf /run/systemd/resolve/resolv.conf"
 fi
 cni=$(containerd config dump 2>/dev/null |
-    sed -nE "s,^ *bin_dir = ['\"](/[^'\"]*)['\"].*,cni-bin \1,p; s,^ *bin_dirs = \[['\"](/[^'\"]*)['\"].*,cni-bin \1,p
-        s,^ *conf_dir = ['\"](/[^'\"]*)['\"].*,cni-conf \1,p" | sort -u)
+    sed -nE "s,^ *bin_dir = ['\"](/[^'\"]*)['\"].*,cni-bin \1,p; s,^ *bin_dirs = \[['\"](/[^'\"]*)['\"].*,cni-bin \1,p" | sort -u)
 if [ -n "$cni" ]; then echo "$cni"; fi
 folder=$(echo "$cni" | sed -n '/^cni-bin /{s///p;q}')
 for plugin in loopback bridge host-local portmap; do
