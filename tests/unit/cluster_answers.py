@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from wslgpu.kubernetes.cluster_facts import ClusterFacts
 from wslgpu.kubernetes.kubectl import Answer
+from wslgpu.settings import Settings, load
 
 GIB = 1 << 30
 
@@ -101,3 +103,10 @@ def shared_memory(size: str) -> dict[str, Any]:
         "volumes": [{"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}}],
         "mounts": [{"name": "shm", "mountPath": "/dev/shm"}],
     }
+
+
+def settings_of_the_cluster() -> Settings:
+    """The shipped settings, with the digest that the plugin's image has in these answers."""
+    made = load(Path("/dev/null"))
+    row = made.device_plugins["0.20.0"].model_copy(update={"digest": PLUGIN_DIGEST})
+    return made.model_copy(update={"device_plugins": {**made.device_plugins, "0.20.0": row}})

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.cluster_answers import GIB, IMAGE, answers, cluster, deployment, listed, node, shared_memory
-from wslgpu.errors import ErrorClass
+from tests.unit.cluster_answers import (
+    GIB,
+    answers,
+    cluster,
+    deployment,
+    listed,
+    node,
+    settings_of_the_cluster,
+    shared_memory,
+)
 from wslgpu.kubernetes.check_model import Judgement, Verdict, exit_code
 from wslgpu.kubernetes.checks import judge
 from wslgpu.kubernetes.cluster_facts import ClusterFacts, truth
-from wslgpu.kubernetes.images import canonical, judge_images
 from wslgpu.kubernetes.kubectl import Answer
 from wslgpu.kubernetes.plan import _is_unknown_place
 from wslgpu.kubernetes.plugin_version import known_versions, version_of
 from wslgpu.kubernetes.requests import quantity, requests
 from wslgpu.pins import UNRESOLVED
-from wslgpu.registry import RegistryError
-from wslgpu.settings import Mirror, Settings, load
+from wslgpu.settings import Settings
 from wslgpu.workloads.model import NodeTruth
 
 FORBIDDEN = Answer(1, "", 'Error from server (Forbidden): nodes is forbidden: User "x" cannot list resource')
@@ -28,11 +33,7 @@ FORBIDDEN = Answer(1, "", 'Error from server (Forbidden): nodes is forbidden: Us
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
-    from tests.unit.cluster_answers import PLUGIN_DIGEST
-
-    made = load(Path("/dev/null"))
-    row = made.device_plugins["0.20.0"].model_copy(update={"digest": PLUGIN_DIGEST})
-    return made.model_copy(update={"device_plugins": {**made.device_plugins, "0.20.0": row}})
+    return settings_of_the_cluster()
 
 
 def judged(settings: Settings, facts: ClusterFacts, *documents: dict[str, Any]) -> dict[str, Judgement]:
@@ -306,83 +307,6 @@ def test_what_is_rendered_from() -> None:
     elsewhere = truth(cluster(node=Answer(0, "laptop\n", "")), "wslgpu.dev/gpu")
     assert (elsewhere.gpus, elsewhere.video_device, elsewhere.advertised) == (None, None, 1)
     assert truth(cluster(nodes=FORBIDDEN), "x").advertised is None
-
-
-# images
-
-
-class Registry:
-    """Answers by address, and keeps what it was asked."""
-
-    def __init__(self, ends: dict[str, RegistryError | None]) -> None:
-        self.ends = ends
-        self.asked: list[str] = []
-
-    def __call__(self, _repository: str, digest: str, **options: Any) -> str:
-        place = str(options.get("base_url") or "upstream")
-        self.asked.append(place)
-        error = self.ends[place]
-        if error is not None:
-            raise error
-        return digest
-
-
-ABSENT = RegistryError("the registry answered 404", "", "", ErrorClass.PLATFORM)
-DENIED = RegistryError("the registry answered 403", "", "", ErrorClass.PLATFORM)
-DOWN = RegistryError("cannot be reached (DNS gives no address)", "", "", ErrorClass.NETWORK, True)
-MIRROR = "https://mirror.example"
-
-
-@pytest.mark.parametrize(
-    ("mirror", "upstream", "verdict", "asked"),
-    [
-        (None, None, Verdict.FITS, [MIRROR]),
-        (ABSENT, None, Verdict.FITS, [MIRROR, "upstream"]),
-        (ABSENT, ABSENT, Verdict.REFUSED, [MIRROR, "upstream"]),
-        (ABSENT, DOWN, Verdict.CANNOT_TELL, [MIRROR, "upstream"]),
-        (DOWN, ABSENT, Verdict.CANNOT_TELL, [MIRROR, "upstream"]),
-        (ABSENT, DENIED, Verdict.CANNOT_TELL, [MIRROR, "upstream"]),
-    ],
-)
-def test_a_digest_is_asked_for_as_the_node_would(
-    settings: Settings,
-    mirror: RegistryError | None,
-    upstream: RegistryError | None,
-    verdict: Verdict,
-    asked: list[str],
-) -> None:
-    with_mirror = settings.model_copy(
-        update={"containerd_mirrors": [Mirror(registry="docker.io", url=MIRROR, capabilities=["pull"])]}
-    )
-    registry = Registry({MIRROR: mirror, "upstream": upstream})
-    [one] = judge_images([IMAGE], cluster(), with_mirror, registry)
-    assert (one.verdict, registry.asked) == (verdict, asked)
-
-
-def test_an_image_that_a_node_has_is_not_asked_for(settings: Settings) -> None:
-    registry = Registry({})
-    [one] = judge_images([IMAGE], cluster(nodes=listed(node(images=[IMAGE]))), settings, registry)
-    assert (one.verdict, registry.asked) == (Verdict.FITS, [])
-
-
-def test_a_tag_is_a_warning(settings: Settings) -> None:
-    [one] = judge_images(["nginx:latest"], cluster(), settings, Registry({}))
-    assert one.verdict is Verdict.WARNING
-
-
-@pytest.mark.parametrize(
-    ("name", "whole"),
-    [
-        ("nginx", "docker.io/library/nginx"),
-        ("nginx:1", "docker.io/library/nginx"),
-        ("nvidia/cuda:12", "docker.io/nvidia/cuda"),
-        ("nvcr.io/nvidia/k8s-device-plugin:v1", "nvcr.io/nvidia/k8s-device-plugin"),
-        ("localhost:5000/a", "localhost:5000/a"),
-        ("localhost/a:b", "localhost/a"),
-    ],
-)
-def test_names_of_repositories(name: str, whole: str) -> None:
-    assert canonical(name) == whole
 
 
 def test_versions_of_the_plugin(settings: Settings) -> None:
