@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from tests.observation_documents import healthy
+from tests.unit.catalogue_more_nodes import KUBERNETES
 from wslgpu.kubernetes.chain_facts import ChainFacts, PodView
 from wslgpu.kubernetes.kubectl import Answer
 
@@ -25,20 +26,11 @@ VIDEO_SPEC = {**GPU_SPEC, "file": "/etc/cdi/wslgpu-video.yaml", "kind": "wslgpu.
 OBSERVED: dict[str, Any] = {
     "toolkit.cdi_specs": [GPU_SPEC, VIDEO_SPEC],
     "nvml.device_count": 1,
-    "k8s.kubelet": {"version": "1.34.1", "active": True, "kind": "kubelet"},
-    "k8s.node": {
-        "ready": True,
-        "capacity_gpus": 1,
-        "allocatable_gpus": 1,
-        "labels": {"nvidia.com/gpu.present": "true"},
-    },
-    "k8s.runtime_classes": [{"name": "nvidia", "handler": "nvidia"}],
+    **{id: KUBERNETES[id] for id in ("k8s.kubelet", "k8s.node", "k8s.runtime_classes")},
     "k8s.device_plugin": {
+        **KUBERNETES["k8s.device_plugin"],
         "image": f"nvcr.io/nvidia/k8s-device-plugin@{DIGEST}",
         "version": "",
-        "desired": 1,
-        "ready": 1,
-        "runtime_class": "nvidia",
     },
 }
 ENGINE = {
