@@ -86,7 +86,7 @@ if [ "$changed" = yes ]; then
     containers=$(running_containers)
     if [ -n "$containers" ]; then echo "containers that run, and go on running:" "$containers"; fi
     keep
-    if [ -f "$config" ] && [ ! -e "$config.wslgpu-before" ]; then cp -p "$config" "$config.wslgpu-before"; fi
+    keep_before "$config"
     chmod 644 "$stage/config.toml"
     sync "$stage/config.toml"
     if [ -f "$stage/conf.d/99-nvidia.toml" ]; then

@@ -44,12 +44,7 @@ checked() {
 # put_spec NEW PATH: the spec becomes the file at PATH, whole or not at all; somebody else's is kept beside, once.
 put_spec() {
     if cmp -s "$1" "$2" && [ "$(stat -c '%a %U:%G' "$2")" = "644 root:root" ]; then return 0; fi
-    if [ -f "$2" ] && [ ! -e "$2.wslgpu-before" ] && ! ours "$2"; then
-        # whole or not at all: half of it would count as kept
-        cp -p "$2" "$2.wslgpu-keep" ||
-            fail platform "cannot keep $2 beside ours: no space, or read-only" "Free space in ${2%/*}."
-        mv -fT "$2.wslgpu-keep" "$2.wslgpu-before"
-    fi
+    if ! ours "$2"; then keep_before "$2"; fi
     base64 "$1" >"$1.base64"
     # in a subshell of its own, since put_file sets traps; no `||` behind it, which would lift set -e in there
     (put_file "$2" 644 root:root "$(sha256sum <"$1" | cut -d' ' -f1)") <"$1.base64"

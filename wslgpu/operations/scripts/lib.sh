@@ -40,6 +40,15 @@ put_file() {
     trap - EXIT
 }
 
+# keep_before PATH: what somebody had at PATH before us is kept beside it, once, whole or not at all: half of it would
+# count as kept.
+keep_before() {
+    if [ ! -f "$1" ] || [ -e "$1.wslgpu-before" ]; then return 0; fi
+    cp -p "$1" "$1.wslgpu-keep" ||
+        fail platform "cannot keep $1 beside ours: no space, or read-only" "Free space in ${1%/*}."
+    mv -fT "$1.wslgpu-keep" "$1.wslgpu-before"
+}
+
 # tree_of FOLDER: kind, mode, owner, link target and path of everything in an installed artifact, one line each, sorted.
 tree_of() {
     (cd "$1" && find . -path ./.wslgpu -prune -o -printf '%y %m %U:%G %l %p\n' | sort)

@@ -10,7 +10,7 @@ trap 'rm -f "$new"' EXIT
 if [ -s "$config" ]; then cat "$config" >"$new"; else nvidia-ctk --quiet config default >"$new"; fi
 if ! nvidia-ctk --quiet config "--config-file=$new" --in-place --set "nvidia-container-runtime.mode=$1" 2>"$new.log"; then
     # a file that is no TOML any more: start from the toolkit's own defaults, and keep what was there
-    if [ -s "$config" ] && [ ! -e "$config.wslgpu-before" ]; then cp -p "$config" "$config.wslgpu-before"; fi
+    if [ -s "$config" ]; then keep_before "$config"; fi
     nvidia-ctk --quiet config default >"$new"
     nvidia-ctk --quiet config "--config-file=$new" --in-place --set "nvidia-container-runtime.mode=$1" 2>"$new.log" ||
         fail platform "nvidia-ctk config failed: $(tail -n 1 "$new.log")" "See what nvidia-ctk says by hand."
