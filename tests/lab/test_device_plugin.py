@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.lab.support.cluster import namespace, wait_for_phase, wait_until
-from tests.plugin_capture import captured, names_gpus
+from tests.plugin_capture import Captured, captured, names_gpus
 from wslgpu.lab import Lab, host, shape
 from wslgpu.lab.persona import STORE_HASH
 
@@ -124,14 +124,23 @@ def seen(lab: Lab, name: str) -> tuple[str, list[str]]:
     return visible, devices
 
 
-def test_one_for_each_gpu_as_the_genuine_plugin_was_seen_to_do(place: Lab) -> None:
-    genuine = captured("0.17.1")
-    set_driver(place, "four-gpus-events")
-    plugin = start_plugin(place, "0.17.1")
-    wait_for_log(place, plugin, genuine.log[-1])
+def start_as_captured(lab: Lab, scenario: str, version: str) -> tuple[Captured, str]:
+    """Start the plugin of a capture, and see that it says and advertises what the genuine one did.
+
+    The capture, and the name of the plugin's pod.
+    """
+    genuine = captured(version)
+    set_driver(lab, scenario)
+    plugin = start_plugin(lab, version)
+    wait_for_log(lab, plugin, genuine.log[-1])
     for line in genuine.log:
-        assert line in log(place, plugin)
-    wait_until(lambda: allocatable(place) == str(genuine.allocatable), "four GPUs advertised")
+        assert line in log(lab, plugin)
+    wait_until(lambda: allocatable(lab) == str(genuine.allocatable), "as many GPUs advertised as the genuine one had")
+    return genuine, plugin
+
+
+def test_one_for_each_gpu_as_the_genuine_plugin_was_seen_to_do(place: Lab) -> None:
+    genuine, plugin = start_as_captured(place, "four-gpus-events", "0.17.1")
     place.kubernetes.apply(asking(place, "one", 1))
     visible, devices = seen(place, "one")
     assert visible == genuine.for_one == FOUR[0]
@@ -149,13 +158,7 @@ def test_one_for_each_gpu_as_the_genuine_plugin_was_seen_to_do(place: Lab) -> No
 
 
 def test_a_single_one_as_the_genuine_plugin_was_seen_to_do(place: Lab) -> None:
-    genuine = captured("0.19.3")
-    set_driver(place, "four-gpus")
-    plugin = start_plugin(place, "0.19.3")
-    wait_for_log(place, plugin, genuine.log[-1])
-    for line in genuine.log:
-        assert line in log(place, plugin)
-    wait_until(lambda: allocatable(place) == str(genuine.allocatable), "one GPU advertised")
+    genuine, plugin = start_as_captured(place, "four-gpus", "0.19.3")
     place.kubernetes.apply(asking(place, "one", 1), asking(place, "four", 4))
     visible, devices = seen(place, "one")
     assert visible == genuine.for_one
