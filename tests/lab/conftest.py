@@ -65,7 +65,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 def lab_factory() -> Iterator[LabFactory]:
     """``lab_factory(persona="wsl1", nodes=3, ...)``: a new lab; the arguments are LabSpec's."""
     if os.geteuid() != 0:
-        pytest.skip("lab nodes need root")
+        pytest.fail("lab nodes need root; make test-fast needs none")
     sweep()
     made: list[str] = []
     numbers = itertools.count(1)
