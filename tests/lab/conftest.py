@@ -22,7 +22,7 @@ SHARED = {
     "cluster": {
         "test_kubernetes.py",
         "test_device_plugin.py",
-        "test_kubernetes_node.py",
+        "test_kubernetes_join.py",
         "test_lab_kubernetes.py",
         "test_vllm_kubernetes.py",
     },

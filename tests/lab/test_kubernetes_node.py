@@ -12,16 +12,15 @@ import pytest
 import yaml
 
 from tests.lab.conftest import LabFactory
-from tests.lab.support.apply import Outcome, apply, converge, refused, site, started
+from tests.lab.support.apply import Outcome, apply, refused, site
 from tests.lab.support.end_state import differences, end_state
-from tests.lab.support.nodes import wait_until
+from tests.lab.support.kubernetes_node import ONLY, done, there
 from wslgpu.lab import Lab, Node
 from wslgpu.lab.faults import Fault
 from wslgpu.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.lab
 
-ONLY = ("--only", "kubernetes")
 STAND_IN = PROJECT_ROOT / "wslgpu" / "lab" / "stand_ins" / "k3s" / "k3s.sh"
 K3S = "v1.33.1+k3s1"
 K3S_FILES = (
@@ -43,16 +42,6 @@ def role(lab: Lab, name: str, **settings: Any) -> Outcome:
     """Apply the component with the node in this role."""
     with site(lab, kubernetes_role=name, **settings):
         return apply(lab, *ONLY)
-
-
-def done(outcome: Outcome, changed: bool) -> None:
-    assert outcome.code == 0, outcome
-    assert bool(outcome.host()["changed"]) is changed, outcome
-
-
-def there(node: Node, *paths: str) -> list[str]:
-    """Those of the paths that are there."""
-    return [path for path in paths if node.nsenter(["test", "-e", path], check=False).ok]
 
 
 @pytest.fixture(scope="module")
@@ -359,73 +348,3 @@ def test_control_groups_version_1_is_refused_only_by_a_kubelet_that_does_53(
         joins(lab, file, kubernetes_join_timeout_s=2, kubernetes_admit_cgroup_v1=True), "timeout", "got no certificate"
     )
     assert yaml.safe_load(node.run("cat /var/lib/kubelet/config.yaml").stdout)["failCgroupV1"] is False
-
-
-# join, with a genuine kubelet and control plane
-
-
-PKI = "/var/lib/kubelet/pki/kubelet-client-current.pem"
-KUBELET_PID = "systemctl show kubelet --property=MainPID --value"
-
-
-def test_a_node_that_has_joined_stays_as_it_is(cluster: Lab) -> None:
-    node = cluster.node()
-    pid = node.run(KUBELET_PID).stdout
-    done(apply(cluster, *ONLY), changed=False)
-    assert node.run(KUBELET_PID).stdout == pid
-    labels = cluster.kubernetes.get("node", "node1")["metadata"]["labels"]
-    assert labels["nvidia.com/gpu.present"] == "true"
-    assert there(node, "/etc/kubernetes/bootstrap-kubelet.conf", PKI) == [PKI]
-    assert node.run(f"stat -L -c '%a %U' /etc/kubernetes/kubelet.conf {PKI}").stdout == "600 root\n" * 2
-    token = yaml.safe_load(cluster.kubernetes.bootstrap_kubeconfig.read_text())["users"][0]["user"]["token"]
-    assert not node.nsenter(f"journalctl --no-pager | grep -F {token}", check=False).stdout
-
-
-def test_a_kubelet_that_was_restarted_is_the_same_node(cluster: Lab) -> None:
-    uid = cluster.kubernetes.get("node", "node1")["metadata"]["uid"]
-    cluster.node().run("systemctl restart kubelet", check=True)
-    done(apply(cluster, *ONLY), changed=False)
-    cluster.kubernetes.wait_for_node()
-    assert cluster.kubernetes.get("node", "node1")["metadata"]["uid"] == uid
-
-
-def test_a_stopped_kubelet_and_an_edited_configuration_are_put_back(cluster: Lab) -> None:
-    node = cluster.node()
-    node.run("sed -i 's/^readOnlyPort: 0/readOnlyPort: 10255/' /var/lib/kubelet/config.yaml", check=True)
-    node.run("systemctl disable --now kubelet", check=True)
-    done(apply(cluster, *ONLY), changed=True)
-    assert "readOnlyPort: 0" in node.run("cat /var/lib/kubelet/config.yaml").stdout
-    assert node.run("systemctl is-active kubelet; systemctl is-enabled kubelet").stdout == "active\nenabled\n"
-    done(apply(cluster, *ONLY), changed=False)
-
-
-def test_a_node_that_lost_its_credentials_joins_again(cluster: Lab) -> None:
-    node = cluster.node()
-    node.run("systemctl stop kubelet && rm -r /var/lib/kubelet/pki /etc/kubernetes/kubelet.conf", check=True)
-    done(apply(cluster, *ONLY), changed=True)
-    cluster.kubernetes.wait_for_node()
-    assert there(node, "/etc/kubernetes/bootstrap-kubelet.conf", PKI) == [PKI]
-
-
-def test_a_node_that_was_deleted_in_the_cluster_registers_again(cluster: Lab) -> None:
-    cluster.kubernetes.kubectl("delete", "node", "node1", check=True)
-    done(apply(cluster, *ONLY), changed=True)
-    cluster.kubernetes.wait_for_node()
-    done(apply(cluster, *ONLY), changed=False)
-
-
-def test_a_join_that_was_killed_is_finished_by_the_next_run(cluster: Lab) -> None:
-    node = cluster.node()
-    with site(cluster, kubernetes_role="none"):
-        done(apply(cluster, *ONLY), changed=True)
-    assert there(node, "/var/lib/kubelet/config.yaml", "/etc/systemd/system/kubelet.service", PKI) == []
-    cluster.kubernetes.kubectl("delete", "node", "node1", check=True)
-    with started(cluster, *ONLY) as run:
-        run.wait_for("Join the cluster")
-        wait_until(node, "test -e /etc/kubernetes/bootstrap-kubelet.conf")
-        run.kill()
-    outcome = converge(cluster, *ONLY)
-    assert outcome.code == 0, outcome
-    cluster.kubernetes.wait_for_node()
-    assert there(node, "/etc/kubernetes/bootstrap-kubelet.conf") == []
-    done(apply(cluster, *ONLY), changed=False)
