@@ -8,13 +8,13 @@ from typing import Any
 
 from wslgpu.errors import WslgpuError
 from wslgpu.lab import Lab
-from wslgpu.settings import site_overrides
+from wslgpu.lock.force import inventory_overrides, of_lab
 
 
 def _hosts() -> list[tuple[str, dict[str, Any]]]:
     try:
         lab = Lab.load(os.environ.get("WSLGPU_LAB", "default"))
-        site = site_overrides(lab.site_file)
+        site = inventory_overrides(lab.site_file, of_lab(lab.directory))
     except WslgpuError as error:
         sys.stderr.write(f"wslgpu: {error}\n")
         raise SystemExit(2) from None

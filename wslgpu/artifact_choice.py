@@ -24,6 +24,7 @@ class Choice:
     :param build: row of ``builds``
     :param digest: the one artifact that is asked for; empty: the youngest of the build
     :param record: what the store has for it; None where it has nothing, or nothing is to be installed
+    :param unlocked: there is a lock, and it has none: what the store has is then not looked at
     """
 
     artifact: str
@@ -31,16 +32,21 @@ class Choice:
     build: str
     digest: str
     record: ArtifactRecord | None
+    unlocked: bool = False
 
     @property
     def missing(self) -> str:
-        """What the store lacks, in words."""
+        """What the store or the lock lacks, in words."""
+        if self.unlocked:
+            return f"the lock has no {self.artifact}"
         wanted = self.digest or f"artifact of the build {self.build}"
         return f"the store of this machine has no {wanted}"
 
     @property
     def remedy(self) -> str:
         """What a person can do about it."""
+        if self.unlocked:
+            return f"Have it in the store (wslgpu build {self.build}, or wslgpu store pull), then make the lock anew."
         return f"Build it here (wslgpu build {self.build}), or fetch it from your registry (wslgpu store pull)."
 
 
@@ -50,14 +56,16 @@ def setting(settings: Settings, artifact: str, what: str) -> str:
 
 
 def choose(settings: Settings, artifact: str) -> Choice:
-    """Look the data's choice up in the store.
+    """Look the data's choice, which under a lock is the lock's, up in the store.
 
     :raises DataError: the store's folder cannot be used, or the digest is of another artifact
     """
     install: Install = setting(settings, artifact, "install")  # type: ignore[assignment]
     build, digest = setting(settings, artifact, "build"), setting(settings, artifact, "artifact")
     record: ArtifactRecord | None = None
-    if install != "absent":
+    # a lock names each artifact that it has: without a digest it would be whatever the store happens to have
+    unlocked = bool(settings.lock_file) and not digest
+    if install != "absent" and not unlocked:
         try:
             present = Store(store_dir()).records()
         except WslgpuError as error:
@@ -69,7 +77,7 @@ def choose(settings: Settings, artifact: str) -> Choice:
         raise DataError(
             f"{where}: {digest} is {record.name}, no {artifact}", str(store_dir()), "See wslgpu store list."
         )
-    return Choice(artifact, install, build, digest, record)
+    return Choice(artifact, install, build, digest, record, unlocked)
 
 
 def archive_of(record: ArtifactRecord) -> Path:

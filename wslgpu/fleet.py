@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from wslgpu.errors import DataError
+from wslgpu.lock.force import check_host, load_locked
 from wslgpu.pins import Strict
-from wslgpu.settings import PROJECT_ROOT, Settings, load
+from wslgpu.settings import PROJECT_ROOT, Settings
 from wslgpu.yaml_source import YamlDocument, load_yaml, validate
 
 FLEET_VARIABLE = "WSLGPU_FLEET"
@@ -57,7 +58,7 @@ def load_fleet(path: Path) -> Fleet:
         raise DataError("does not exist", str(path), "Copy inventory/examples/fleet.yml there, and edit it.")
     document = load_yaml(path)
     fleet = validate(Fleet, document)
-    base = load().as_data()
+    base = load_locked().as_data()
     seen: dict[tuple[str, int], str] = {}
     for name, host in fleet.hosts.items():
         place = (host.address, host.port)
@@ -75,7 +76,8 @@ def load_fleet(path: Path) -> Fleet:
 def _check_host_data(host: FleetHost, name: str, document: YamlDocument, base: dict[str, Any]) -> None:
     at = ("hosts", name, "data")
     lines = {loc[3:]: line for loc, line in document.lines.items() if loc[:3] == at}
-    validate(Settings, YamlDocument(document.path, None, lines), {**base, **host.data})
+    settings = validate(Settings, YamlDocument(document.path, None, lines), {**base, **host.data})
+    check_host(settings, lambda key: document.where((*at, key)))
 
 
 def groups_of(fleet: Fleet) -> dict[str, list[tuple[str, dict[str, Any]]]]:

@@ -7,6 +7,7 @@ import os
 from pyinfra import host
 
 from wslgpu.errors import DataError
+from wslgpu.lock.force import check_host
 from wslgpu.settings import Settings, exit_on_error, of_data
 
 
@@ -16,10 +17,12 @@ def host_settings() -> Settings:
     A wrong value ends the process with 2 and one line, before any operation has run.
     """
     try:
-        return of_data(host.data.dict())  # type: ignore[no-untyped-call]
+        settings = of_data(host.data.dict())  # type: ignore[no-untyped-call]
+        check_host(settings)
     except DataError as error:
         exit_on_error(error)
         raise
+    return settings
 
 
 def needs_sudo() -> bool:

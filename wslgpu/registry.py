@@ -178,6 +178,25 @@ def parse_challenge(header: str) -> dict[str, str]:
     return {key.lower(): value for key, value in re.findall(r'(\w+)="([^"]*)"', header)}
 
 
+def pull_header(
+    base_url: str, name: str, *, proxies: Mapping[str, str], verify: bool | str, timeout_s: float = 60
+) -> tuple[tuple[str, str], ...]:
+    """The header that lets a repository's content be pulled without a login; none where the registry asks for none.
+
+    :raises RegistryError: it cannot be reached, or gives no such token
+    """
+    url, deadline = f"{base_url.rstrip('/')}/v2/", time.monotonic() + timeout_s
+    with requests.Session() as session:
+        session.proxies.update(proxies)
+        session.verify = verify
+        answer = _request(session, url, {}, deadline)
+        if answer.status_code != 401:
+            return ()
+        challenge = answer.headers.get("WWW-Authenticate", "")
+        token = _token(session, f'{challenge},scope="repository:{name}:pull"', url, deadline)
+        return (("Authorization", f"Bearer {token}"),)
+
+
 def _token(session: requests.Session, challenge: str, url: str, deadline: float) -> str:
     """An anonymous token for pulling. A realm without TLS is refused where the registry itself has it."""
     parts = parse_challenge(challenge)

@@ -100,9 +100,19 @@ class Settings(KubernetesNodeSettings, PluginSettings, WorkloadSettings):
 
     profile: str
 
+    # lock
+    lock_required: bool = False
+    """Deploy only what a lock names: without one, nothing is deployed."""
+    lock_file: str = ""
+    """The lock in force, a path on the controller; set by wslgpu itself, as is lock_digest."""
+    lock_digest: Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")] = ""
+
     # what a node must be
     wsl_required: bool = True
     """False admits machines that are not WSL2, on purpose and visibly."""
+    gpu_at: Literal["now", "first-boot"] = "now"
+    """first-boot: the driver comes later, as in an image: its absence is no obstacle, and CDI specs are made when a
+    machine with a GPU boots."""
     supported_distributions: list[str] = ["debian 12", "debian 13", "ubuntu 22.04", "ubuntu 24.04"]
     """``ID VERSION_ID`` of os-release."""
     minimum_kernel: Annotated[str, Field(pattern=r"^\d+(\.\d+)+$")] = "5.10.43"
@@ -280,6 +290,11 @@ def resolve(pins: Pins, pins_document: YamlDocument, site: YamlDocument) -> Sett
         {loc[2:]: line for loc, line in pins_document.lines.items() if loc[:2] == ("profiles", profile)},
     )
     validate(Settings, profile_document, base)
+    for key in ("lock_file", "lock_digest"):
+        if key in site.data:
+            raise DataError(
+                f"{key}: is set by wslgpu itself", site.where((key,)), "Name the lock with WSLGPU_LOCK=FILE."
+            )
     merged = {**base, **site.data, "profile": profile, **_merged_tables(base, site)}
     _check_wsl_keys(site)
     return validate(Settings, site, merged)
@@ -337,12 +352,3 @@ def exit_on_error(error: DataError) -> None:
         sys.stderr.flush()
         os._exit(error.exit_code)
     raise SystemExit(error.exit_code)
-
-
-def load_or_exit() -> dict[str, Any]:
-    """What group_data/all.py exports: the settings as plain values, or an end with 2 before any host is touched."""
-    try:
-        return load().as_data()
-    except DataError as error:
-        exit_on_error(error)
-        raise

@@ -23,7 +23,8 @@ def missing_builds(
 ) -> dict[str, Settings]:
     """The builds that a host of the inventory is to get and the store does not have: name -> that host's settings.
 
-    An artifact that is asked for by its digest is none of them: building gives what it gives.
+    An artifact that is asked for by its digest, or that a lock does not have, is none of them: building gives what it
+    gives.
 
     :raises UsageError: a limit that matches nothing
     :raises DataError: a host's data, or the store's folder
@@ -38,7 +39,7 @@ def missing_builds(
         for artifact in ARTIFACTS:
             choice = choose(settings, artifact)
             wanted = choice.install != "absent" and (not only or artifact.replace("-", "_") in only)
-            if wanted and choice.record is None and not choice.digest:
+            if wanted and choice.record is None and not choice.digest and not choice.unlocked:
                 found[choice.build] = settings
     return found
 

@@ -36,9 +36,9 @@ def resolve_missing(site: Path | None, *, write: bool, workloads: bool = False) 
     settings = load(site)
     found: dict[str, str] = {}
     for image in unresolved(settings):
-        found[image.name] = _resolve(image, settings)
+        found[image.name] = resolve_image(image, settings)
     rows = unresolved_rows(settings) if workloads else {}
-    digests = {place: _resolve(image, settings) for place, image in rows.items()}
+    digests = {place: resolve_image(image, settings) for place, image in rows.items()}
     if found and write:
         write_site_digests(path, found)
     if write:
@@ -49,7 +49,11 @@ def resolve_missing(site: Path | None, *, write: bool, workloads: bool = False) 
     return {**found, **{image.name: digests[place] for place, image in rows.items()}}
 
 
-def _resolve(image: PinnedImage, settings: Settings) -> str:
+def resolve_image(image: PinnedImage, settings: Settings) -> str:
+    """The digest that the image's own registry gives for its tag now.
+
+    :raises RegistryError: it cannot be asked, or has no such tag
+    """
     proxies = {"http": settings.proxy_url, "https": settings.proxy_url} if settings.proxy_url else {}
     try:
         digest = resolve_digest(image.repository, image.tag, proxies=proxies, ca_file=settings.ca_file)

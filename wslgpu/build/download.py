@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import requests
 from urllib3.exceptions import HTTPError, ProtocolError
@@ -80,17 +81,19 @@ def download(
     access: Access,
     limits: Limits,
     progress: Callable[[int], None],
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Bring ``partial`` to its end, from where it is.
 
     :param size_bytes: what it may hold at most
     :param progress: called with the bytes that are there
+    :param headers: of the request, such as a registry's token; they do not follow to another host
     :raises WslgpuError: the address does not have it (platform), cannot be trusted (integrity), or did not give it
         within the limits (network, retryable)
     """
     for attempt in range(1, limits.tries + 1):
         try:
-            _transfer(url, partial, size_bytes, access, limits, progress)
+            _transfer(url, partial, size_bytes, access, limits, progress, headers)
         except BrokenOffError as reason:
             wait = reason.wait_s if reason.wait_s is not None else retry_after("", attempt)
             tries = limits.tries if reason.answered else min(limits.tries, limits.tries_unanswered)
@@ -110,10 +113,16 @@ def download(
 
 
 def _transfer(
-    url: str, partial: Path, size_bytes: int, access: Access, limits: Limits, progress: Callable[[int], None]
+    url: str,
+    partial: Path,
+    size_bytes: int,
+    access: Access,
+    limits: Limits,
+    progress: Callable[[int], None],
+    more: Mapping[str, str],
 ) -> None:
     have = partial.stat().st_size if partial.exists() else 0
-    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+    headers = {**more, "Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
     try:
         with requests.get(
             url,

@@ -44,9 +44,9 @@ class Made:
         return self.digest.removeprefix("sha256:")
 
 
-def package_url(name: str, version: str, release: str, architecture: str = "amd64") -> str:
-    """The package URL of a Debian package. Source: purl-spec, type ``deb``."""
-    return f"pkg:deb/debian/{name}@{quote(version, safe='')}?arch={architecture}&distro={release}"
+def package_url(name: str, version: str, release: str, architecture: str = "amd64", vendor: str = "debian") -> str:
+    """The package URL of a Debian package. Source: purl-spec, type ``deb``, whose namespace is the vendor."""
+    return f"pkg:deb/{vendor}/{name}@{quote(version, safe='')}?arch={architecture}&distro={release}"
 
 
 def source_url(pin: SourcePin) -> str:

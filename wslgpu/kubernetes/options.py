@@ -15,7 +15,8 @@ import click
 from wslgpu.command_options import all_options, inventory_path, json_option, site_option
 from wslgpu.errors import UsageError
 from wslgpu.kubernetes.kubectl import Kubectl
-from wslgpu.settings import Settings, load
+from wslgpu.lock.force import load_locked
+from wslgpu.settings import Settings
 
 _LIMIT = 200
 
@@ -72,13 +73,15 @@ def place(options: dict[str, Any]) -> Iterator[Place]:
     context = (options["context"] or "")[:_LIMIT]
     config = str(kubeconfig.resolve()) if kubeconfig is not None else ""
     inventory = None
+    folder = None
     if lab is not None:
         from wslgpu.lab import state
 
         # of the control plane, which is the first; and the data that make the lab's own registry known
         inventory = inventory_path("lab", lab)
-        site = site or state.load(lab).directory / "site.yml"
-    settings = load(site)
+        folder = state.load(lab).directory
+        site = site or folder / "site.yml"
+    settings = load_locked(site, lab=folder)
     words = (on,) if on is not None else ()
     with targets(Asked(words, inventory)) as found:
         if found[0].kind.value in ("docker", "kubectl"):

@@ -85,13 +85,13 @@ def render_workloads(
     wslgpu workload render device-plugin --to manifests && kubectl apply -k manifests/device-plugin
     """
     require_clone()
-    from wslgpu.settings import load
+    from wslgpu.lock.force import load_locked
     from wslgpu.workloads import folder as folders
     from wslgpu.workloads.render import render
 
     if force and folder is None:
         raise UsageError("--force goes with --to", "", "Without --to nothing is written.")
-    settings = load(site)
+    settings = load_locked(site)
     truth = NodeTruth(kubernetes=kubernetes, gpus=gpus)
     rendered = [render(name, settings, truth, form) for name in dict.fromkeys(names)]
     if folder is None:

@@ -1,12 +1,21 @@
 # shellcheck shell=sh
-# apt_key.sh KEY_URL FINGERPRINT KEYRING TIMEOUT_S: fetch a repository's key, compare its fingerprint, put it in place.
+# apt_key.sh KEY_URL FINGERPRINT KEYRING TIMEOUT_S [FILE]: fetch a repository's key, compare its fingerprint, put it in
+# place. FILE, named by its sha256 in a folder INCOMING, was sent from a bundle: then nothing is fetched.
 # include: download.sh
 # include: openpgp.sh
+# include: bundle_files.sh
 url=$1 fingerprint=$2 keyring=$3 timeout=$4
 work=$(mktemp -d) || fail platform "cannot write in /tmp" "Free space there, or make it writable."
 trap 'rm -rf "$work"' EXIT
 command -v gpg >/dev/null || fail platform "there is no gpg to check the key with" "Run the base task, or install gnupg."
-download_file "$url" "$work/key" "$timeout" "fetching the repository's key"
+received=${5:-}
+if [ -n "$received" ]; then
+    folder=$(dirname "$(dirname "$received")") received=$(basename "$received")
+    take_in "$folder" "$received"
+    cp "$folder/files/$received" "$work/key"
+else
+    download_file "$url" "$work/key" "$timeout" "fetching the repository's key"
+fi
 keys=$(primary_keys "$work/key")
 [ -n "$keys" ] || fail integrity "what $url sends is no OpenPGP key" "Look at the address in a browser; a proxy may answer in its place."
 [ "$(echo "$keys" | wc -l)" = 1 ] ||
@@ -36,3 +45,4 @@ sum=$(sha256sum <"$work/ring" | cut -d' ' -f1)
 base64 "$work/ring" >"$work/ring.base64"
 put_file "$keyring" 644 root:root "$sum" <"$work/ring.base64"
 rm -rf "$work"
+if [ -n "$received" ]; then give_up "$folder" "$received"; fi

@@ -74,8 +74,8 @@ explain() {
         fail platform "installing $wanted would remove $(sed -n '/REMOVED:/,/^[^ ]/p' "$log" | grep '^  ' | xargs)" \
             "Nothing is swapped unasked: remove it yourself, or name the package you want in site.yml."
     elif says "Held packages were changed|held broken packages|unmet dependencies"; then
-        fail platform "$wanted cannot be installed beside what is there; held by somebody else: $(foreign_holds)" \
-            "apt-mark unhold what blocks it, or choose versions that fit."
+        fail platform "$wanted cannot be installed beside what is there: $(words '[^ ]+ : (Pre-)?Depends: .*' | cut -c1-300); held by somebody else: $(foreign_holds)" \
+            "apt-mark unhold what blocks it, bring the node's own packages up to date (apt-get upgrade), or choose versions that fit."
     elif says "were downgraded"; then
         fail safety "$wanted would downgrade other packages" "Set allow_downgrade: true in site.yml if that is meant."
     elif says "dpkg was interrupted"; then

@@ -1,6 +1,9 @@
 # shellcheck shell=sh
-# apt_packages.sh LOCK_TIMEOUT_S DOWNLOAD_TIMEOUT_S HOLD ALLOW_DOWNGRADE NAME[=VERSION]...
+# apt_packages.sh LOCK_TIMEOUT_S DOWNLOAD_TIMEOUT_S HOLD ALLOW_DOWNGRADE NAME[=VERSION[@SHA256[@auto|@base]]]...
 #
+# SHA256 is the lock's, and what apt's signed index has must be the same. auto: a dependency of the others, which is
+# brought to its version, never held, and stays marked as a dependency. base: of the minimal system, which stays as it
+# is unless the others need this version. What apt would bring beyond these is refused.
 # Installs what is missing or of another version, then holds or releases. Nothing is removed (a package that
 # conflicts stays and is named), no hold of somebody else's is released, no lock is deleted, nothing unsigned is
 # taken. Every step can be repeated after a kill at any point.
@@ -9,6 +12,7 @@ lock_timeout=$1 download_timeout=$2 hold=$3 allow_downgrade=$4
 shift 4
 holds=/var/lib/wslgpu/apt-holds
 stamp=/var/lib/wslgpu/apt-lists
+automatic=/var/lib/wslgpu/apt-automatic
 DEBIAN_FRONTEND=noninteractive
 DEBCONF_NONINTERACTIVE_SEEN=true
 APT_LISTCHANGES_FRONTEND=none
@@ -68,7 +72,10 @@ recorded() {
     grep -qE "^$1 " "$holds" 2>/dev/null || grep -qxF "Package: $1" /etc/apt/preferences.d/wslgpu-* 2>/dev/null
 }
 foreign_holds() { for _name in $(apt-mark showhold); do recorded "$_name" || printf '%s ' "$_name"; done; }
-version_of() { case $1 in *=*) echo "${1#*=}" ;; esac }
+version_of() { case $1 in *=*) _rest=${1#*=} && echo "${_rest%%@*}" ;; esac }
+hash_of() { case $1 in *@*) _rest=${1#*@} && echo "${_rest%%@*}" ;; esac }
+is_automatic() { case $1 in *@auto | *@base) true ;; *) false ;; esac }
+is_base() { case $1 in *@base) true ;; *) false ;; esac }
 available() { apt-cache madison "$1" | awk '{ print $3 }' | sort -u | tr '\n' ' '; }
 
 released=""
@@ -89,6 +96,18 @@ record() { # NAME...: write which holds are ours, with their versions, in the pl
     mv -f "$_new" "$holds"
 }
 
+mark() { # the dependencies that are written down, those of an earlier run that was cut off too
+    [ -f "$automatic" ] || return 0
+    _names=""
+    while read -r _name; do if whole "$_name"; then _names="$_names $_name"; fi; done <"$automatic"
+    # shellcheck disable=SC2086
+    [ -z "$_names" ] || patiently apt-mark auto $_names || explain "marking dependencies as such"
+    rm -f "$automatic"
+}
+to_mark() { # NAME: a dependency of which nobody said that he wants it for itself
+    ! whole "$1" || [ -n "$(apt-mark showauto "$1")" ]
+}
+
 # an interrupted dpkg comes first: apt refuses to work before it is mended
 if [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || [ -n "$(dpkg --audit 2>&1 | head -n 1)" ]; then
     wanted="the packages"
@@ -99,13 +118,16 @@ if [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || [ -n "$(dpkg --audit 2
     patiently dpkg --force-confdef --force-confold --configure -a || explain "configuring interrupted packages"
 fi
 
-names="" changing="" wanted=""
-for specification in "$@"; do
-    name=${specification%%=*} version=$(version_of "$specification")
-    names="$names $name"
+mark
+names="" changing="" wanted="" dependencies=""
+for argument in "$@"; do
+    name=${argument%%=*} version=$(version_of "$argument") specification=${argument%%@*}
+    if is_base "$argument"; then continue; fi
+    is_automatic "$argument" || names="$names $name"
     if whole "$name" && { [ -z "$version" ] || [ "$(field "$name" Version)" = "$version" ]; }; then continue; fi
     changing="$changing $name"
     wanted="$wanted $specification"
+    if is_automatic "$argument" && to_mark "$name"; then dependencies="$dependencies $name"; fi
     present=$(field "$name" Version)
     if held "$name" && ! recorded "$name"; then
         fail platform "$name is held at $present, and not by wslgpu" "apt-mark unhold $name if $specification is meant."
@@ -113,7 +135,7 @@ for specification in "$@"; do
     if [ -n "$version" ] && [ -n "$present" ] && [ "$allow_downgrade" = no ] &&
         dpkg --compare-versions "$present" gt "$version"; then
         fail safety "$name is installed at $present, newer than the wanted $version" \
-            "Set allow_downgrade: true in site.yml if the downgrade is meant."
+            "Set allow_downgrade: true in site.yml if the downgrade is meant$(case $argument in *@*) echo ', or make the lock anew: wslgpu lock' ;; esac)."
     fi
 done
 wanted=${wanted# }
@@ -159,27 +181,80 @@ refresh() {
     sources >"$stamp"
 }
 
+# compare_hashes ARGUMENT...: each wanted package of the lock has the lock's hash wherever it is to be had: of two
+# archives with one version, nobody says which apt takes
+compare_hashes() {
+    for _argument in "$@"; do
+        _specification=${_argument%%@*} _expected=$(hash_of "$_argument")
+        case " $wanted " in *" $_specification "*) [ -n "$_expected" ] || continue ;; *) continue ;; esac
+        _there=$(apt-cache show "$_specification" 2>/dev/null | sed -n 's/^SHA256: //p' | sort -u)
+        [ "$_there" = "$_expected" ] ||
+            fail integrity "the archive's $_specification has another hash than the lock: $(echo "$_there" | grep -vxF "$_expected" | head -n 1)" \
+                "Nothing was installed. Look who rebuilt it under the same version; then make the lock anew: wslgpu lock"
+    done
+}
+# beyond: NAME=VERSION of each package that apt would bring beside what is wanted. Where apt sees no way there is none:
+# the installation then says why.
+beyond() {
+    # shellcheck disable=SC2086
+    { apt-get -s -q -y --no-install-recommends --no-remove $downgrade install $wanted 2>/dev/null || true; } |
+        sed -nE 's/^Inst ([^ :]+)(:[a-z0-9]+)? (\[[^]]*\] )?\(([^ ]+) .*/\1=\4/p' | sort -u |
+        while read -r _one; do case " $wanted " in *" $_one "*) ;; *) echo "$_one" ;; esac; done
+}
+# only_locked ARGUMENT...: what apt would bring beside what is wanted is of the minimal system, and at the lock's version
+only_locked() {
+    while true; do
+        _beyond=$(beyond)
+        [ -n "$_beyond" ] || return 0
+        for _one in $_beyond; do
+            _name=${_one%%=*} _row=""
+            for _argument in "$@"; do
+                case $_argument in "$_name="*@base) _row=${_argument%%@*} ;; esac
+            done
+            case " $wanted " in *" ${_row:-=} "*) _row="" ;; esac
+            if [ -z "$_row" ] || dpkg --compare-versions "$(field "$_name" Version)" gt "${_row#*=}"; then
+                fail platform "to install $wanted, apt would bring $_one, which the lock does not have" \
+                    "Bring the node's own packages up to date (apt-get upgrade) and run again; else make the lock anew: wslgpu lock"
+            fi
+            if to_mark "$_name"; then dependencies="$dependencies $_name"; fi
+            wanted="$wanted $_row"
+        done
+    done
+}
+downgrade=""
+if [ "$allow_downgrade" = yes ]; then downgrade=--allow-downgrades; fi
+
 if [ -n "$wanted" ]; then
     if [ "$(cat "$stamp" 2>/dev/null)" != "$(sources)" ] || [ -z "$(find "$stamp" -mmin -1440 ! -newermt '+1 minute')" ] || ! known; then
         refresh
     fi
+    case $* in *@*) only_locked "$@" ;; esac
     for specification in $wanted; do
         name=${specification%%=*} version=$(version_of "$specification")
         there=$(available "$name")
         [ -n "$there" ] || fail platform "no configured repository has the package $name" "Check its name and the sources."
         case " $there " in *" ${version:-${there%% *}} "*) ;; *)
+            case " $*" in *" $specification@"*)
+                fail platform "the locked version $specification is gone from the archive; it has $there" \
+                    "wslgpu lock --check says since when. Install from a bundle, or make the lock anew: wslgpu lock" ;;
+            esac
             fail platform "the pinned version $specification is not in the repository; it has $there" \
                 "Pin one of these, or use a mirror that keeps the pinned one." ;;
         esac
     done
+    compare_hashes "$@"
+    if [ -n "$dependencies" ]; then
+        mkdir -p "$(dirname "$automatic")"
+        for name in $dependencies; do echo "$name"; done >"$automatic.new"
+        sync "$automatic.new"
+        mv -f "$automatic.new" "$automatic"
+    fi
     for name in $changing; do
         if held "$name"; then
             patiently apt-mark unhold "$name" || explain "releasing the hold of $name"
             released="$released $name"
         fi
     done
-    downgrade=""
-    if [ "$allow_downgrade" = yes ]; then downgrade=--allow-downgrades; fi
     drop_altered_archives
     # shellcheck disable=SC2086
     if ! patiently download install --download-only $downgrade $wanted; then
@@ -187,6 +262,7 @@ if [ -n "$wanted" ]; then
             rm -f /var/cache/apt/archives/partial/*
         elif says " 404 "; then
             refresh
+            compare_hashes "$@"
         else
             explain "installing $wanted"
         fi
@@ -209,6 +285,7 @@ if [ -n "$wanted" ]; then
     done
 fi
 
+mark
 to_hold="" to_release=""
 for name in $names; do
     if [ "$hold" = yes ] && ! held "$name"; then to_hold="$to_hold $name"; fi
