@@ -5,7 +5,7 @@ from pyinfra.api import deploy
 from wslgpu import site_access
 from wslgpu.errors import DataError
 from wslgpu.host_settings import host_settings
-from wslgpu.operations import apt, base_state, run_lock
+from wslgpu.operations import apt, base_state, manifest, run_lock
 from wslgpu.settings import exit_on_error
 
 FILES = (site_access.APT_PROXY, site_access.APT_CREDENTIALS, site_access.PROXY_ENVIRONMENT)
@@ -24,6 +24,7 @@ def base() -> None:
     proxy, direct, data_dir = settings.proxy_url, settings.no_proxy, settings.data_dir
 
     run_lock.hold(name="Hold the node's lock")
+    manifest.begun(name="Note what is there before it", component="base", settings=settings)
     base_state.data_directory(name="Make the data directory", settings=settings)
     base_state.authorities(name="Trust the site's certificate authorities", certificates=authorities, data_dir=data_dir)
     base_state.text_file(
@@ -59,3 +60,4 @@ def base() -> None:
         lock_timeout_s=settings.apt_lock_timeout_s,
         download_timeout_s=settings.download_timeout_s,
     )
+    manifest.recorded(name="Record it in the node's manifest", component="base", settings=settings)

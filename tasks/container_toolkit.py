@@ -4,7 +4,8 @@ from pyinfra.api import deploy
 
 from wslgpu import apt_preferences
 from wslgpu.host_settings import host_settings
-from wslgpu.operations import apt, apt_repository, containerd, file_state, nvidia_ctk, run_lock
+from wslgpu.manifest.claims import KEYRING
+from wslgpu.operations import apt, apt_repository, containerd, file_state, manifest, nvidia_ctk, run_lock
 
 PACKAGES = (
     "nvidia-container-toolkit",
@@ -12,7 +13,6 @@ PACKAGES = (
     "libnvidia-container-tools",
     "libnvidia-container1",
 )
-KEYRING = "/usr/share/keyrings/nvidia-container-toolkit-keyring.gpg"
 
 
 @deploy("NVIDIA Container Toolkit")
@@ -22,6 +22,7 @@ def container_toolkit() -> None:
     versions = tuple((name, settings.container_toolkit_version) for name in PACKAGES)
 
     run_lock.hold(name="Hold the node's lock")
+    manifest.begun(name="Note what is there before it", component="container_toolkit", settings=settings)
     apt_repository.flat(
         name="Let apt know NVIDIA's repository by its key",
         uri=settings.container_toolkit_repository_uri,
@@ -54,3 +55,4 @@ def container_toolkit() -> None:
         nvidia="required",
     )
     nvidia_ctk.cdi_spec(name="Keep the CDI spec in step with the driver", owner=settings.toolkit.cdi_spec_owner)
+    manifest.recorded(name="Record it in the node's manifest", component="container_toolkit", settings=settings)

@@ -5,12 +5,11 @@ from pyinfra.api import deploy
 from wslgpu import registry_hosts, site_access
 from wslgpu.errors import DataError
 from wslgpu.host_settings import host_settings
-from wslgpu.operations import base_state, run_lock
+from wslgpu.manifest.claims import PROXY_DROP_IN
+from wslgpu.operations import base_state, manifest, run_lock
 from wslgpu.operations import containerd as containerd_operations
 from wslgpu.settings import exit_on_error
 from wslgpu.templates import render
-
-PROXY_DROP_IN = "/etc/systemd/system/containerd.service.d/50-wslgpu-proxy.conf"
 
 
 @deploy("containerd")
@@ -25,6 +24,7 @@ def containerd() -> None:
     default_runtime = settings.container_toolkit_default_runtime
 
     run_lock.hold(name="Hold the node's lock")
+    manifest.begun(name="Note what is there before it", component="containerd", settings=settings)
     containerd_operations.installed(
         name="Install containerd",
         package=settings.containerd_package,
@@ -46,3 +46,4 @@ def containerd() -> None:
         systemd_cgroup=settings.containerd_systemd_cgroup,
         default_runtime=default_runtime,
     )
+    manifest.recorded(name="Record it in the node's manifest", component="containerd", settings=settings)

@@ -4,7 +4,7 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from wslgpu.host_settings import host_settings
-from wslgpu.operations import oci_image, run_lock
+from wslgpu.operations import manifest, oci_image, run_lock
 
 SLOWEST_BYTES_PER_S = 500_000
 """An image of gigabytes gets longer than download_timeout_s: as long as a line of 4 Mbit/s needs."""
@@ -18,6 +18,7 @@ def cuda_images() -> None:
     images = {image.role: image for image in settings.cuda_images}
 
     run_lock.hold(name="Hold the node's lock")
+    manifest.begun(name="Note what is there before it", component="cuda_images", settings=settings)
     for role in host.loop(ROLES):  # type: ignore[no-untyped-call]
         image = images.get(role)
         if image is None:
@@ -32,3 +33,4 @@ def cuda_images() -> None:
             reserve_bytes=settings.free_disk_reserve_bytes,
             timeout_s=max(settings.download_timeout_s, image.size_bytes // SLOWEST_BYTES_PER_S),
         )
+    manifest.recorded(name="Record it in the node's manifest", component="cuda_images", settings=settings)

@@ -5,7 +5,7 @@ from pyinfra.api import deploy
 from wslgpu.errors import DataError
 from wslgpu.host_settings import host_settings
 from wslgpu.kubernetes import bootstrap
-from wslgpu.operations import apt, k3s, kubernetes_node, run_lock
+from wslgpu.operations import apt, k3s, kubernetes_node, manifest, run_lock
 from wslgpu.settings import exit_on_error
 from wslgpu.workloads.plugin import feature_file_text
 
@@ -24,20 +24,20 @@ def kubernetes() -> None:
     taints = tuple(settings.kubernetes_node_taints)
 
     run_lock.hold(name="Hold the node's lock")
+    manifest.begun(name="Note what is there before it", component="kubernetes", settings=settings)
     kubernetes_node.left(name="Take away what another role has put here", role=role, kubelet=kubelet)
     if role != "k3s":
         k3s.absent(name="Take away the k3s of another role", kubelet=kubelet)
-    if role == "none":
-        return
-    kubernetes_node.prepared(
-        name="Prepare kernel, swap and control groups for a kubelet",
-        kubelet=kubelet,
-        swap=settings.kubernetes_swap,
-        systemd_cgroup=settings.containerd_systemd_cgroup,
-        admit_cgroup_v1=settings.kubernetes_admit_cgroup_v1,
-        wslconfig_swap=str(settings.wslconfig.get("wsl2", {}).get("swap", "")),
-        features=feature_file_text(settings),
-    )
+    if role != "none":
+        kubernetes_node.prepared(
+            name="Prepare kernel, swap and control groups for a kubelet",
+            kubelet=kubelet,
+            swap=settings.kubernetes_swap,
+            systemd_cgroup=settings.containerd_systemd_cgroup,
+            admit_cgroup_v1=settings.kubernetes_admit_cgroup_v1,
+            wslconfig_swap=str(settings.wslconfig.get("wsl2", {}).get("swap", "")),
+            features=feature_file_text(settings),
+        )
     if cluster is not None:
         kubernetes_node.joined(
             name="Join the cluster",
@@ -73,3 +73,4 @@ def kubernetes() -> None:
             timeout_s=settings.kubernetes_join_timeout_s,
             download_timeout_s=settings.download_timeout_s,
         )
+    manifest.recorded(name="Record it in the node's manifest", component="kubernetes", settings=settings)

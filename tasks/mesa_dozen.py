@@ -5,7 +5,7 @@ from pyinfra.api import deploy
 from wslgpu.artifact_choice import archive_of, choose
 from wslgpu.errors import DataError
 from wslgpu.host_settings import host_settings
-from wslgpu.operations import artifact, run_lock
+from wslgpu.operations import artifact, manifest, run_lock
 from wslgpu.operations import mesa_dozen as mesa_dozen_operations
 from wslgpu.settings import exit_on_error
 
@@ -25,29 +25,31 @@ def mesa_dozen() -> None:
     system = settings.mesa_dozen_offer == "system"
 
     run_lock.hold(name="Hold the node's lock")
+    manifest.begun(name="Note what is there before it", component="mesa_dozen", settings=settings)
     if choice.install == "absent":
         mesa_dozen_operations.offered(
             name="Offer Dozen to nobody", choice=choice, archive_of=archive_of, system=False, adapter=""
         )
         artifact.absent(name="Take Dozen away", artifact="mesa-dozen")
-        return
-    artifact.packages(
-        name="Install Vulkan's loader and the libraries that Dozen links",
-        choice=choice,
-        extra=PACKAGES,
-        lock_timeout_s=settings.apt_lock_timeout_s,
-        download_timeout_s=settings.download_timeout_s,
-    )
-    artifact.installed(
-        name="Install Dozen from the store",
-        choice=choice,
-        archive_of=archive_of,
-        reserve_bytes=settings.free_disk_reserve_bytes,
-    )
-    mesa_dozen_operations.offered(
-        name="Offer Dozen to Vulkan's loader",
-        choice=choice,
-        archive_of=archive_of,
-        system=system,
-        adapter=settings.mesa_dozen_adapter,
-    )
+    else:
+        artifact.packages(
+            name="Install Vulkan's loader and the libraries that Dozen links",
+            choice=choice,
+            extra=PACKAGES,
+            lock_timeout_s=settings.apt_lock_timeout_s,
+            download_timeout_s=settings.download_timeout_s,
+        )
+        artifact.installed(
+            name="Install Dozen from the store",
+            choice=choice,
+            archive_of=archive_of,
+            reserve_bytes=settings.free_disk_reserve_bytes,
+        )
+        mesa_dozen_operations.offered(
+            name="Offer Dozen to Vulkan's loader",
+            choice=choice,
+            archive_of=archive_of,
+            system=system,
+            adapter=settings.mesa_dozen_adapter,
+        )
+    manifest.recorded(name="Record it in the node's manifest", component="mesa_dozen", settings=settings)

@@ -4,8 +4,8 @@ from pyinfra import host
 from pyinfra.api import deploy
 
 from wslgpu.host_settings import host_settings
+from wslgpu.operations import manifest, run_lock
 from wslgpu.operations import preflight as preflight_operations
-from wslgpu.operations import run_lock
 
 
 @deploy("Preflight")
@@ -20,4 +20,5 @@ def preflight() -> None:
         settings=settings,
         gpu="gpu_nodes" in host.groups,
     )
+    manifest.checked(name="Check that no newer wslgpu has changed the node", settings=settings)
     run_lock.hold(name="Hold the node's lock")

@@ -3,7 +3,7 @@
 from pyinfra.api import deploy
 
 from wslgpu.host_settings import host_settings
-from wslgpu.operations import run_lock
+from wslgpu.operations import manifest, run_lock
 from wslgpu.operations import video_cdi as video_cdi_operations
 from wslgpu.video_cdi import files as files_of
 
@@ -15,9 +15,18 @@ def video_cdi() -> None:
     kind, owner = settings.video_cdi_kind, settings.toolkit.cdi_spec_owner
 
     run_lock.hold(name="Hold the node's lock")
+    manifest.begun(name="Note what is there before it", component="video_cdi", settings=settings)
     if settings.video_cdi_install == "absent":
         video_cdi_operations.absent(name="Take the video device away", kind=kind)
-        return
-    files = files_of(kind, owner)
-    video_cdi_operations.refreshed(name="Make CDI specs anew when the driver changes", kind=kind, files=files)
-    video_cdi_operations.spec(name="Keep the video device's CDI spec in step with the driver", kind=kind, owner=owner)
+    else:
+        files = files_of(kind, owner)
+        video_cdi_operations.refreshed(
+            name="Make CDI specs anew when the driver changes",
+            kind=kind,
+            files=files,
+            at_first_boot=settings.gpu_at == "first-boot",
+        )
+        video_cdi_operations.spec(
+            name="Keep the video device's CDI spec in step with the driver", kind=kind, owner=owner
+        )
+    manifest.recorded(name="Record it in the node's manifest", component="video_cdi", settings=settings)

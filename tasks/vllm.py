@@ -5,7 +5,7 @@ from pyinfra.api import deploy
 
 from wslgpu.errors import DataError, WslgpuError
 from wslgpu.host_settings import host_settings
-from wslgpu.operations import run_lock
+from wslgpu.operations import manifest, run_lock
 from wslgpu.operations import vllm as vllm_operations
 from wslgpu.settings import exit_on_error
 from wslgpu.workloads import vllm_key, vllm_node
@@ -26,11 +26,12 @@ def vllm() -> None:
             raise
 
     run_lock.hold(name="Hold the node's lock")
+    manifest.begun(name="Note what is there before it", component="vllm", settings=settings)
     vllm_operations.absent(name="Take away the forms of vLLM that are not asked for", settings=settings)
-    if settings.vllm_install == "none":
-        return
-    vllm_operations.packages(name="Have what runs vLLM's container", settings=settings, form=settings.vllm_install)
-    for path in host.loop(vllm_node.ALL_FILES):  # type: ignore[no-untyped-call]
-        if path in contents:
-            vllm_operations.file(name=f"Keep {path}", path=path, content=contents[path])
-    vllm_operations.service(name="Start or stop vLLM", settings=settings, form=settings.vllm_install)
+    if settings.vllm_install != "none":
+        vllm_operations.packages(name="Have what runs vLLM's container", settings=settings, form=settings.vllm_install)
+        for path in host.loop(vllm_node.ALL_FILES):  # type: ignore[no-untyped-call]
+            if path in contents:
+                vllm_operations.file(name=f"Keep {path}", path=path, content=contents[path])
+        vllm_operations.service(name="Start or stop vLLM", settings=settings, form=settings.vllm_install)
+    manifest.recorded(name="Record it in the node's manifest", component="vllm", settings=settings)

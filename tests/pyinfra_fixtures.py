@@ -15,11 +15,12 @@ A fact that an operation reads is given as what its script prints, so that the f
         paths=('/etc/hosts',): |
           none - - - /etc/hosts
 
-The keys are as pyinfra-testing has them: last part of the module and class, then the arguments. A fact without
-arguments has its text in place of the mapping. ``settings`` among an operation's arguments is what differs from the
-default profile; ``choice`` is tests/artifact_records.choice's fields, ``cluster`` and ``pin`` those of Cluster and
-K3sPin; ``archive_of`` the members of the archive that is given, by path, or ``corrupted``; a command's
-``payload: true`` is that archive as it travels. The controller's clock stands at 2025-01-01.
+The keys are as pyinfra-testing has them: last part of the module and class, then the arguments; ``places of all
+components``, with or without ``, and what packages need``, stands for the words that the manifest's fact is asked
+with. A fact without arguments has its text in place of the mapping. ``settings`` among an operation's arguments is
+what differs from the default profile; ``choice`` is tests/artifact_records.choice's fields, ``cluster`` and
+``pin`` those of Cluster and K3sPin; ``archive_of`` the members of the archive that is given, by path, or
+``corrupted``; a command's ``payload: true`` is that archive as it travels. The controller's clock stands at 2025-01-01.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from wslgpu.errors import ErrorClass, WslgpuError
 from wslgpu.facts import script as fact_script
 from wslgpu.kubernetes.bootstrap import Cluster
 from wslgpu.kubernetes.k3s_pins import K3sPin
+from wslgpu.manifest import claims
 from wslgpu.node_script import command_line
 from wslgpu.operations import artifact as artifact_operations
 from wslgpu.operations import script as operation_script
@@ -60,6 +62,10 @@ with mock.patch("gevent.monkey.patch_all"):
 
 _made = tempfile.TemporaryDirectory(prefix="wslgpu-fixtures-")
 atexit.register(_made.cleanup)
+PLACES = {
+    "places of all components": f"words={claims.words()}",
+    "places of all components, and what packages need": f"words={(*claims.words(), 'with=depends')}",
+}
 FROZEN = "2025-01-01"
 """The controller's clock while a fixture runs; 1735689600 as an epoch."""
 
@@ -145,7 +151,7 @@ def _answers(name: str, given: Any) -> Any:
     if isinstance(given, str):
         return _Plain(fact_class().process(given.splitlines()))
     return {
-        arguments: fact_class().process(text.splitlines()) if isinstance(text, str) else text
+        PLACES.get(arguments, arguments): fact_class().process(text.splitlines()) if isinstance(text, str) else text
         for arguments, text in given.items()
     }
 

@@ -47,3 +47,9 @@ def test_what_is_named_by_its_digest_is_not_built(inventory: Path, tmp_path: Pat
     site = tmp_path / "site.yml"
     site.write_text(f"ffmpeg_artifact: sha256:{'0' * 64}\n")
     assert set(missing_builds(inventory, (), ("@fake/one",), site, ())) == {"mesa-dozen-25.0.7"}
+
+
+def test_what_a_lock_does_not_have_is_not_built(inventory: Path) -> None:
+    inventory.write_text('gpu_nodes = [("@fake/one", {"lock_file": "/srv/wslgpu.lock.yml"}), "@fake/two"]\n')
+    assert missing(inventory, limit=("@fake/one",)) == set()
+    assert missing(inventory) == {"ffmpeg-7.1.5", "mesa-dozen-25.0.7"}

@@ -34,7 +34,7 @@ class ToolkitState:
     :param mode: of the nvidia runtime; None when there is no readable configuration
     :param specs: by path
     :param generated: what nvidia-ctk makes now; None when it refuses, and ``refusal`` says why
-    :param units: the refresh units that systemd has enabled
+    :param units: is-enabled's word for each refresh unit; ``stale``: enabled by a link that leads to nowhere
     """
 
     version: str

@@ -21,6 +21,12 @@ def tell(text: str, *, warning: bool = False) -> None:
         )
 
 
+def tell_planned(text: str) -> None:
+    """Show one line for the host in context while operations are only being worked out: for dry runs."""
+    if not host.state.is_executing:
+        logger.info(f"{host.print_prefix}{text}", extra={"wslgpu_note": text, "wslgpu_host": host.name})
+
+
 def would_refuse(error_class: str, what: str, next_step: str) -> None:
     """Note, while operations are only being worked out, that this host would be refused: what a dry run ends with.
 

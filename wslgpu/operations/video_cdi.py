@@ -19,14 +19,17 @@ NO_GPU = "there is no /dev/dxg, and the toolkit's own CDI spec has the codec lib
 
 
 @operation()
-def refreshed(kind: str, files: tuple[tuple[str, str, str], ...]) -> Generator[StringCommand, None, None]:
+def refreshed(
+    kind: str, files: tuple[tuple[str, str, str], ...], at_first_boot: bool = False
+) -> Generator[StringCommand, None, None]:
     """Have the program that makes CDI specs, run it at boot, and watch the driver's folders.
 
     :param kind: CDI kind of the video device
     :param files: path, mode and text of the program and the units (:func:`wslgpu.video_cdi.files`)
+    :param at_first_boot: the GPU comes with a later boot, as in an image: program and units are there for it
     """
     state = bound.read(VideoCdi, kind=kind)
-    if not state.gpu:
+    if not state.gpu and not at_first_boot:
         host.noop(NO_GPU)
         return
     differing = [
@@ -46,7 +49,8 @@ def _watching(state: VideoCdiState) -> bool:
     units = [state.units.get(unit) for unit in video_cdi.UNITS]
     if any(unit is None or unit.enabled != "enabled" or unit.needs_reload for unit in units):
         return False
-    return state.units[video_cdi.PATH_UNIT].active == "active"
+    # without a GPU its condition does not hold
+    return not state.gpu or state.units[video_cdi.PATH_UNIT].active == "active"
 
 
 @operation()

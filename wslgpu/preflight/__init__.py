@@ -26,7 +26,7 @@ def judge(shape: NodeShape, settings: Settings, clock: ControllerClock, *, gpu: 
         return [Finding("node.unreadable", Severity.REFUSE, what, "Run it again with -vv.", ErrorClass.INTERNAL)]
     findings = [
         *judge_machine(shape, settings),
-        *judge_gpu(shape, gpu=gpu),
+        *judge_gpu(shape, gpu=gpu and settings.gpu_at == "now"),
         *judge_packages(shape),
         *judge_clock(shape, settings, clock),
         *judge_file_systems(shape, settings),

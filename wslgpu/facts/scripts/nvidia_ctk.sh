@@ -14,7 +14,12 @@ for spec in /etc/cdi/*.yaml /etc/cdi/*.yml /etc/cdi/*.json /var/run/cdi/*.yaml /
     done
 done
 for unit in nvidia-cdi-refresh.path nvidia-cdi-refresh.service; do
-    echo "unit $unit $(systemctl is-enabled "$unit" 2>/dev/null || true)"
+    state=$(systemctl is-enabled "$unit" 2>/dev/null || true)
+    # the package moved its units in 1.20.0: a link made by an earlier one leads to nowhere
+    for link in /etc/systemd/system/*.wants/"$unit"; do
+        if [ -L "$link" ] && [ ! -e "$link" ]; then state=stale; fi
+    done
+    echo "unit $unit $state"
 done
 command -v nvidia-ctk >/dev/null || exit 0
 echo "toolkit $(nvidia-ctk --version 2>/dev/null | sed -nE '1s/.*version ([0-9.]+).*/\1/p')"

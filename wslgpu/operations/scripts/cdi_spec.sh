@@ -17,6 +17,10 @@ fi
 checked "$work/generated" "$gpu_kind" all
 if ours "$gpu_ours"; then rm -f "$gpu_ours"; fi
 for unit in nvidia-cdi-refresh.path "$gpu_service"; do
+    # made when the unit was elsewhere: systemd takes it for enabled, and a node from nothing has another
+    for link in /etc/systemd/system/*.wants/"$unit"; do
+        if [ -L "$link" ] && [ ! -e "$link" ]; then rm -f "$link"; fi
+    done
     systemctl is-enabled --quiet "$unit" || systemctl enable --quiet "$unit" 2>/dev/null ||
         fail platform "the unit $unit cannot be enabled: it is $(systemctl is-enabled "$unit" 2>&1 | head -n 1)" \
             "systemctl unmask $unit, if it was masked on purpose by somebody; then run again."
