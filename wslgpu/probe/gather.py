@@ -55,7 +55,7 @@ class Gathered:
 
 
 class TooMuchError(Exception):
-    """A client wrote more than :data:`OUTPUT_LIMIT_BYTES`."""
+    """A client wrote more than it may."""
 
 
 def silent(_line: str) -> None:
@@ -180,12 +180,14 @@ class _Run:
         return document.model_copy(update={"received": time.time(), "redacted": False})
 
 
-async def run_client(argv: Sequence[str], script: bytes) -> tuple[int, bytes, bytes]:
+async def run_client(
+    argv: Sequence[str], script: bytes, limit_bytes: int = OUTPUT_LIMIT_BYTES
+) -> tuple[int, bytes, bytes]:
     """Run one client to its end: exit status, standard output, and the beginning of standard error.
 
     However it ends (a cancellation too), the client's whole session has ended with it.
 
-    :raises TooMuchError: it wrote more than :data:`OUTPUT_LIMIT_BYTES`
+    :raises TooMuchError: it wrote more than ``limit_bytes``
     :raises OSError: it could not be started
     """
     process = await asyncio.create_subprocess_exec(
@@ -204,7 +206,7 @@ async def run_client(argv: Sequence[str], script: bytes) -> tuple[int, bytes, by
         asyncio.ensure_future(_read_errors(stderr, errors)),
     ]
     try:
-        output = await _read(stdout)
+        output = await _read(stdout, limit_bytes)
         status = await process.wait()
         # what the client left in the background may hold standard error open
         await asyncio.wait(tasks, timeout=END_GRACE_S)
@@ -225,11 +227,11 @@ async def _write(stream: asyncio.StreamWriter, script: bytes) -> None:
         await stream.wait_closed()
 
 
-async def _read(stream: asyncio.StreamReader) -> bytes:
+async def _read(stream: asyncio.StreamReader, limit_bytes: int) -> bytes:
     output = bytearray()
     while chunk := await stream.read(1 << 16):
         output += chunk
-        if len(output) > OUTPUT_LIMIT_BYTES:
+        if len(output) > limit_bytes:
             raise TooMuchError
     return bytes(output)
 
