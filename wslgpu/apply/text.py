@@ -14,6 +14,13 @@ _VERBS = {
     "unknown": "UNKNOWN (not reached, or lost on the way)",
 }
 
+_REACHED = {
+    "apply": "are as the data says",
+    "rollback": "were rolled back",
+    "remove": "are rid of what was to go",
+    "clean": "are clean",
+}
+
 
 def summary(result: ApplyResult) -> Iterator[str]:
     """One line per host, then its errors with what to do about them."""
@@ -33,7 +40,7 @@ def summary(result: ApplyResult) -> Iterator[str]:
     if result.strict and result.exit_code and not replace(result, strict=False).exit_code:
         yield "degraded hosts count as failed (--strict)"
     done = sum(1 for host in result.hosts if host.exit_code == 0)
-    reached = "are as the data says" if result.command == "apply" else "were rolled back"
+    reached = _REACHED[result.command]
     yield (
         f"{done} of {len(result.hosts)} hosts {reached} ({result.seconds:.1f} s)"
         if not result.dry
