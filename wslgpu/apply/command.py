@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wslgpu.apply.builds import build_missing, missing_builds
+from wslgpu.apply.bundled import environment_for
 from wslgpu.apply.digests import resolve_missing, unresolved
 from wslgpu.apply.parent import ApplyRequest, run_apply
 from wslgpu.apply.result import ApplyResult
@@ -24,19 +25,23 @@ def apply_command(
     *,
     dry: bool,
     verbose: bool,
+    bundle: Path | None = None,
 ) -> ApplyResult:
     """Check the data, resolve digests that are missing, build what is missing where the data lets it, and run.
 
+    :param bundle: take everything from it, so that nodes need no network; nothing is resolved or built then
     :raises DataError: wrong data, before any host is contacted
     :raises BuildError: an artifact could not be built
     :raises UsageError: an unknown component, or sudo asks for a password and there is no terminal
     """
     settings = load(site)
     check_components(only)
-    wants_images = not dry and (not only or "cuda_images" in only)
+    if bundle is not None:
+        environment = (*environment, *environment_for(bundle, inventory, dict(environment)).items())
+    wants_images = bundle is None and not dry and (not only or "cuda_images" in only)
     if wants_images and unresolved(settings) and _used_unresolved(inventory, environment, site):
         resolve_missing(site, write=True)
-    if settings.artifacts_build_missing and not dry:
+    if settings.artifacts_build_missing and not dry and bundle is None:
         build_missing(missing_builds(inventory, environment, limit, site, only), site)
     request = ApplyRequest(inventory, only, limit, dry, verbose, site, environment)
     if inventory.name == "local.py":

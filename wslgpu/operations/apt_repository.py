@@ -10,6 +10,7 @@ from pyinfra.api import StringCommand, operation
 from wslgpu.facts import bound
 from wslgpu.facts.apt_repository import AptRepository
 from wslgpu.facts.file_state import FileState
+from wslgpu.operations import bundle
 from wslgpu.operations.script import as_stdin, script, sha256_of
 from wslgpu.templates import render
 
@@ -53,6 +54,7 @@ def flat(
         host.noop(f"apt knows {uri} by the key {fingerprint}")
         return
     if not key_settled:
-        yield script("apt_key", key_url, fingerprint, keyring, download_timeout_s)
+        received = yield from bundle.file_of_run(key_url)
+        yield script("apt_key", key_url, fingerprint, keyring, download_timeout_s, *received)
     if not sources_settled:
         yield script("put_file", sources, "644", "root:root", sha256_of(text), stdin=as_stdin(text))

@@ -14,6 +14,7 @@ from wslgpu.facts.kubernetes_node import KubernetesNodeState
 from wslgpu.kubernetes import kubelet_config, node_shape
 from wslgpu.kubernetes.k3s_pins import K3sPin
 from wslgpu.kubernetes.node_shape import Problem
+from wslgpu.operations import bundle
 from wslgpu.operations.kubernetes_node import Swap, read, refusal
 from wslgpu.operations.notes import tell
 from wslgpu.operations.script import as_stdin, script, sha256_of
@@ -100,7 +101,9 @@ def running(
         yield script("k3s_network", PLUGINS, state.cni_bin, *elsewhere)
     if state.k3s != pin.sha256:
         # what is larger by half is something else
-        yield script("k3s_install", pin.url, pin.sha256, pin.size_bytes * 3 // 2, download_timeout_s, version)
+        received = yield from bundle.file_of_run(pin.url)
+        limit = pin.size_bytes * 3 // 2
+        yield script("k3s_install", pin.url, pin.sha256, limit, download_timeout_s, version, *received)
     for path in differing:
         content, mode = files[path]
         yield script("put_file", path, mode, "root:root", sha256_of(content), stdin=as_stdin(content))

@@ -9,6 +9,7 @@ from pyinfra.api import StringCommand, operation
 
 from wslgpu.facts import bound
 from wslgpu.facts.oci_image import OciImages
+from wslgpu.operations import bundle
 from wslgpu.operations.script import script
 from wslgpu.pins import UNRESOLVED
 
@@ -29,6 +30,8 @@ def present(
     It is asked for by digest only, so that no registry or mirror decides what the tag means; the tag is a name that
     we give it, and is moved when it names another digest.
 
+    With a bundle it comes from there instead, with the same digests compared.
+
     :param size_bytes: compressed; three times that, and ``reserve_bytes``, must be free before it is fetched
     :param timeout_s: deadline of the whole transfer
     """
@@ -45,5 +48,8 @@ def present(
     settled = [one in images and images[one].digest == digest and images[one].whole for one in (reference, name)]
     if all(settled):
         host.noop(f"{name} is there, whole, as {digest}")
+        return
+    if (source := bundle.in_force()) is not None:
+        yield from bundle.image(source, repository, tag, digest, namespace=namespace, reserve_bytes=reserve_bytes)
         return
     yield script("oci_image", namespace, repository, tag, digest, size_bytes, reserve_bytes, timeout_s)

@@ -1,0 +1,1 @@
+"""Everything that a lock names in one verified file: nodes without a network are provisioned from it."""
