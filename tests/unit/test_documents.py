@@ -41,7 +41,9 @@ def test_links_between_documents_lead_somewhere(page: Path) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("target", ["demo", "node", "test", "test-fast", "test-long", "check", "bench"])
+@pytest.mark.parametrize(
+    "target", ["demo", "demo-kubernetes", "demo-rebuild", "node", "test", "test-fast", "test-long", "check", "bench"]
+)
 def test_make_has_what_the_documents_name(target: str) -> None:
     makefile = (PROJECT_ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{target}:", makefile, re.MULTILINE)

@@ -1,7 +1,8 @@
 """Disposable lab nodes: real Linux machines in systemd-nspawn, in the shape of a WSL2 distro.
 
 ``Lab.up(LabSpec(...))`` makes a lab, ``Lab.load(name)`` finds one, ``down(name)`` removes it; lab.py tells the
-story. Known by nobody but the CLI, inventory/lab.py and the tests.
+story. Known by nobody but the CLI,
+inventory/lab.py, wslgpu/image/machine.py, wslgpu/diff/proof.py and the tests.
 """
 
 from wslgpu.lab.errors import LabError

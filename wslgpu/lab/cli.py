@@ -94,7 +94,7 @@ def lab() -> None:
 )
 @click.option(
     "--kind",
-    type=click.Choice(list(root.KINDS)),
+    type=click.Choice(["node", "fresh"]),
     default="node",
     show_default=True,
     help="node: ready to be provisioned; fresh: a bare Debian with git and make.",
@@ -116,6 +116,18 @@ def lab() -> None:
     metavar="FILE",
     help="With --kubernetes: the program nvidia-device-plugin, for the registry's images in place of the stand-in.",
 )
+@click.option(
+    "--image",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.wsl",
+    help="Make the nodes from an image, as WSL makes a distro of one.",
+)
+@click.option(
+    "--lock",
+    "with_lock",
+    is_flag=True,
+    help="Also lock what its nodes get, and keep the locked packages in a repository of the lab (seconds more).",
+)
 @JSON
 def up(
     name: str,
@@ -128,6 +140,8 @@ def up(
     toolkit_debs: Path | None,
     kubernetes: bool,
     device_plugin: Path | None,
+    image: Path | None,
+    with_lock: bool,
     as_json: bool,
 ) -> None:
     """Make a lab; the first time it fetches a Debian root (half a minute), then it takes seconds."""
@@ -142,7 +156,15 @@ def up(
             "kind": kind,
         }
         plugin = str(device_plugin.resolve()) if device_plugin else ""
-        _require_the_same(present, {**wanted, "kubernetes": kubernetes, "device_plugin": plugin})
+        wsl = str(image.resolve()) if image else ""
+        _require_the_same(present, {**wanted, "kubernetes": kubernetes, "device_plugin": plugin, "image": wsl})
+        if with_lock and not present.lock_file.exists():
+            raise LabError(
+                what=f"lab {name!r} is there already, without a lock",
+                where="--lock",
+                next_step=f"wslgpu lock --lab {name} makes one; or wslgpu lab down --name {name}, then up again",
+                error_class=ErrorClass.USAGE,
+            )
         if as_json:
             click.echo(json.dumps(present.describe()))
         else:
@@ -159,6 +181,8 @@ def up(
         toolkit_debs=toolkit_debs,
         kubernetes=kubernetes,
         device_plugin=device_plugin,
+        image=image,
+        lock=with_lock,
     )
     progress = _progress()
     made = Lab.up(spec, progress)

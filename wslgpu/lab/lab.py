@@ -19,7 +19,7 @@ import yaml
 
 from wslgpu.errors import ErrorClass
 from wslgpu.host_files import write_atomically
-from wslgpu.lab import host, keys, network, persona, root, servers, state, sysctl
+from wslgpu.lab import host, imported, keys, network, persona, root, servers, state, sysctl
 from wslgpu.lab.errors import LabError
 from wslgpu.lab.faults import Faults
 from wslgpu.lab.kubernetes import control_plane, requirements
@@ -29,6 +29,7 @@ from wslgpu.lab.packages import Repository
 from wslgpu.lab.shell import run
 from wslgpu.lab.state import LabState, NodeState
 from wslgpu.lab.traces import remove_traces
+from wslgpu.lock.model import LOCK_NAME
 from wslgpu.programs import ProcessId
 
 Progress = Callable[[str], None]
@@ -51,6 +52,8 @@ class LabSpec:
     :param cgroup: empty: v2 as in WSL, or v1 where Kubernetes asks for it
     :param kubernetes: the node is the control plane of a cluster, which `wslgpu apply` then lets it join
     :param device_plugin: program that the registry's device plugin images hold in place of the stand-in
+    :param image: a .wsl file that the nodes are made from, in place of the base
+    :param lock: make the lab's lock too, and keep its packages in a repository of the lab's
     """
 
     name: str = "default"
@@ -65,6 +68,8 @@ class LabSpec:
     servers: bool = True
     kubernetes: bool = False
     device_plugin: Path | None = None
+    lock: bool = False
+    image: Path | None = None
 
     @property
     def cgroup_version(self) -> str:
@@ -89,6 +94,7 @@ class Lab:
         host.require_packages()
         requirements.require(spec.kubernetes, spec.device_plugin, spec.nodes, spec.kind, spec.cgroup_version)
         host.require_cgroup(spec.cgroup_version)
+        imported.require(spec.image, kind=spec.kind, kubernetes=spec.kubernetes)
         persona.with_driver(persona.find(spec.persona), spec.driver)
         if not 1 <= spec.nodes <= MAX_NODES:
             raise LabError(
@@ -161,6 +167,11 @@ class Lab:
         return self.directory / "site.yml"
 
     @property
+    def lock_file(self) -> Path:
+        """The lab's lock, which `lab up --lock` makes; deploys to the lab use it where it is there."""
+        return self.directory / LOCK_NAME
+
+    @property
     def ssh_config(self) -> Path:
         """An ssh configuration that knows the nodes by name."""
         return self.directory / "ssh_config"
@@ -197,6 +208,7 @@ class Lab:
             "subnet": self.state.subnet,
             "url": self.state.base_url if self.state.http_port else None,
             "site": str(self.site_file),
+            "lock": str(self.lock_file) if self.lock_file.exists() else None,
             "missing": list(self.persona.missing),
             "stand_ins": list(self.persona.stand_ins),
             "kubernetes": self.kubernetes.describe() if self.state.kubernetes else None,
@@ -223,17 +235,21 @@ def _up(spec: LabSpec, directory: Path, progress: Progress) -> Lab:
     with ThreadPoolExecutor(max_workers=4) as pool:
         serving = pool.submit(servers.start, lab_state, content) if content else None
         progress(f"booting {spec.nodes} node{'s' if spec.nodes > 1 else ''} ({spec.persona}, {spec.base})")
-        for booted in [pool.submit(_boot, node, source) for node in lab.nodes]:
+        for booted in [pool.submit(_boot, node, source, spec.image) for node in lab.nodes]:
             booted.result()
-        if serving:
-            lab_state = serving.result()
+        lab_state = serving.result() if serving else lab_state
     if spec.kubernetes:
         progress("waiting for the cluster's API server")
         lab.kubernetes.begin()
     lab_state = replace(lab_state, complete=True)
     lab_state.save()
     _write_site(lab_state)
-    return Lab(lab_state)
+    made = Lab(lab_state)
+    if spec.lock:
+        from wslgpu.lab import locked
+
+        locked.make(made, progress)
+    return made
 
 
 def _content(spec: LabSpec, source: Path, progress: Progress) -> servers.Content:
@@ -242,7 +258,10 @@ def _content(spec: LabSpec, source: Path, progress: Progress) -> servers.Content
     )
 
 
-def _boot(node: Node, source: Path) -> None:
+def _boot(node: Node, source: Path, image: Path | None) -> None:
+    if image is not None:
+        imported.boot(node, image)
+        return
     node.create(source)
     node.start()
 
@@ -271,6 +290,7 @@ def _claim(spec: LabSpec, directory: Path, programs: str) -> LabState:
         nodes=nodes,
         programs=programs,
         device_plugin=str(spec.device_plugin.resolve()) if spec.device_plugin else "",
+        image=str(spec.image.resolve()) if spec.image else "",
         owner=ProcessId.of(spec.owner_pid) if spec.owner_pid else None,
     )
     directory.mkdir(parents=True, mode=0o755)

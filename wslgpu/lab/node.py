@@ -88,7 +88,7 @@ class Node:
         root.copy(source, self.directory)
         etc = self.root / "etc"
         (etc / "hostname").write_text(f"{self.name}\n")
-        (etc / "hosts").write_text(self._hosts())
+        (etc / "hosts").write_text(self.hosts_text())
         (etc / "resolv.conf").unlink(missing_ok=True)
         (etc / "resolv.conf").write_text(host.resolv_conf())
         (etc / "machine-id").write_text(f"{secrets.token_hex(16)}\n")
@@ -114,7 +114,7 @@ class Node:
         """This node is the control plane of the lab's cluster."""
         return self.lab.kubernetes and self.name == self.lab.nodes[0].name
 
-    def _hosts(self) -> str:
+    def hosts_text(self) -> str:
         others = "".join(f"{node.address} {node.name}\n" for node in self.lab.nodes if node.name != self.name)
         own = f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 {self.name}\n"
         return own + others + host.extra_hosts()
@@ -124,8 +124,9 @@ class Node:
             text = (self.lab.directory / "host_keys" / f"{self.name}{suffix}").read_text()
             write_atomically(etc / f"ssh/ssh_host_ed25519_key{suffix}", text, mode)
         public = (self.lab.directory / "id_ed25519.pub").read_text()
-        for home, uid in ((self.root / "root", 0), (self.root / "home/lab", 1000)):
-            folder = home / ".ssh"
+        lab = [("home/lab", 1000)] if (self.root / "home/lab").is_dir() else []  # a root of kind image has no user
+        for home, uid in [("root", 0), *lab]:
+            folder = self.root / home / ".ssh"
             folder.mkdir(mode=0o700, exist_ok=True)
             write_atomically(folder / "authorized_keys", public, 0o600)
             for path in (folder, folder / "authorized_keys"):

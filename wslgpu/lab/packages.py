@@ -48,18 +48,21 @@ class Key:
 
 
 class Repository:
-    """The package repository of one lab, served from ``directory``/www."""
+    """A package repository of one lab, served from ``directory``/www.
 
-    def __init__(self, directory: Path) -> None:
+    :param path: where it is below that; by itself where NVIDIA's would be
+    """
+
+    def __init__(self, directory: Path, path: str = PATH) -> None:
         self.directory = directory
         self.www = directory / "www"
-        self.folder = self.www / PATH
+        self.folder = self.www / path
         self.key_file = self.www / KEY_PATH
         self._keys = directory / "keys"
 
     def create(self, debs: Iterable[Path]) -> None:
         """Copy ``debs`` in, make the lab's key, and publish."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         for deb in debs:
             shutil.copyfile(deb, self.folder / deb.name)
         self.install_key(self.make_key("lab"))

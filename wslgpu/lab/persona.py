@@ -16,7 +16,7 @@ DRIVER_VERSION = "581.80"
 KERNEL_STAND_IN = "kernel name: files bound over /proc/version and /proc/sys/kernel/osrelease; uname(2) is the host's"
 DRIVER_STAND_IN = "NVIDIA driver, nvidia-smi and driver store: the lab's own stand-ins, no GPU behind them"
 DXG_STAND_IN = "/dev/dxg: a device node of another driver's number, which can be opened and does nothing"
-DRIVES_STAND_IN = "/usr/lib/wsl/drivers: a bind mount where WSL has 9p; /mnt/c, wslinfo, wslpath: no Windows behind"
+DRIVES_STAND_IN = "/usr/lib/wsl/drivers: a bind mount, not 9p; /mnt/c, cmd.exe, wslinfo, wslpath: no Windows there"
 SIGNAL_STAND_IN = "/init, /run/WSL and binfmt_misc/WSLInterop: files without WSL behind them"
 
 

@@ -31,7 +31,14 @@ KINDS = {
     "node": (*SYSTEM, "python3", "sudo", "iproute2", "curl", "gnupg", "procps", "kmod"),
     # what a newcomer has before `make demo`
     "fresh": (*SYSTEM, "git", "make"),
+    # what a golden image is made from: neither the lab's user nor its settings
+    "image": (
+        *(*SYSTEM, "libpam-systemd", "python3", "sudo", "iproute2", "curl", "gnupg", "procps", "kmod"),
+        *("less", "nano", "bash-completion"),
+    ),
 }
+CLOUD_INIT_BASES = ("trixie",)
+"""Bases whose cloud-init knows WSL's data source: 25.1 does, and Debian 12's 22.4 does not."""
 CONTROL_PLANE = ("containernetworking-plugins", "etcd-server", "iptables", "kubernetes-client")
 """What the control plane of a lab's cluster has from Debian besides; the CNI plugins and kubelet call iptables."""
 
@@ -57,7 +64,8 @@ class RootSpec:
 
     @property
     def packages(self) -> tuple[str, ...]:
-        return (*KINDS[self.kind], *(CONTROL_PLANE if self.control_plane else ()))
+        own = ("cloud-init",) if self.kind == "image" and self.base in CLOUD_INIT_BASES else ()
+        return (*KINDS[self.kind], *own, *(CONTROL_PLANE if self.control_plane else ()))
 
     def key(self) -> str:
         cas = [hashlib.sha256(path.read_bytes()).hexdigest() for path in custom_cas()]
@@ -112,8 +120,9 @@ def _make(spec: RootSpec, new: Path) -> None:
 
 def install(spec: RootSpec, root: Path) -> None:
     """What all nodes of this root share, whatever their persona."""
-    (root / "etc/ssh/sshd_config.d").mkdir(parents=True, exist_ok=True)
-    (root / "etc/ssh/sshd_config.d/00-lab.conf").write_text(SSHD)
+    if spec.kind != "image":
+        (root / "etc/ssh/sshd_config.d").mkdir(parents=True, exist_ok=True)
+        (root / "etc/ssh/sshd_config.d/00-lab.conf").write_text(SSHD)
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     cas = custom_cas()
@@ -123,11 +132,14 @@ def install(spec: RootSpec, root: Path) -> None:
         for path in cas:
             shutil.copyfile(path, target / path.name)
         run(["chroot", root, "update-ca-certificates"])
-    run(["chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", "lab"])
+    if spec.kind != "image":
+        run(["chroot", root, "useradd", "--create-home", "--shell", "/bin/bash", "lab"])
     if spec.kind == "node":
         sudoers = root / "etc/sudoers.d/lab"
         sudoers.write_text("lab ALL=(ALL) NOPASSWD: ALL\n")
         sudoers.chmod(0o440)
+    if (root / "etc/cloud").is_dir():  # it would wait for a data source that no node has
+        (root / "etc/cloud/cloud-init.disabled").touch()
     (root / "etc/machine-id").unlink(missing_ok=True)
 
 

@@ -39,7 +39,6 @@ WSL1_VERSION = (
     "Linux version {release} (Microsoft@Microsoft.com) (gcc version 5.4.0 (GCC) ) "
     "#1-Microsoft Fri Jan 01 08:00:00 PST 2016\n"
 )
-INIT = "#!/bin/sh\n# wslgpu lab: stands in for WSL's /init, whose presence is one of the signals of WSL\nexit 0\n"
 INTEROP = "enabled\ninterpreter /init\nflags: PF\noffset 0\nmagic 4d5a\n"
 WSL_CONF = "[boot]\nsystemd=true\n"
 
@@ -87,9 +86,8 @@ def _wsl(root: Path, persona: Persona) -> None:
     (here / "version").write_text((WSL1_VERSION if persona.wsl1 else VERSION).format(release=release))
     (here / "osrelease").write_text(f"{release}\n")
     (here / "WSLInterop").write_text(INTEROP)
-    (root / "init").write_text(INIT)
-    (root / "init").chmod(0o755)
-    (root / "etc/wsl.conf").write_text(WSL_CONF)
+    if not (root / "etc/wsl.conf").exists():  # an image has its own
+        (root / "etc/wsl.conf").write_text(WSL_CONF)
     from wslgpu.lab.stand_ins import windows
 
     windows.build_windows_tree(root)

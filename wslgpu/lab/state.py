@@ -42,6 +42,7 @@ class LabState:
     :param driver: driver scenario in place of the persona's; empty for the persona's
     :param programs: folder in the cache with the programs of Kubernetes that the first node has; empty: no cluster
     :param device_plugin: file of the device plugin that the registry has in place of the stand-in's; empty for that
+    :param image: .wsl file that the nodes were made from; empty for the base
     """
 
     name: str
@@ -63,6 +64,7 @@ class LabState:
     driver: str = ""
     programs: str = ""
     device_plugin: str = ""
+    image: str = ""
 
     @property
     def kubernetes(self) -> bool:

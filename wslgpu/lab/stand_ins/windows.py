@@ -1,5 +1,8 @@
 """A stand-in for the Windows side of a WSL2 distro: what can be seen of it from inside.
 
+WSL's /init, wslinfo, wslpath and cmd.exe are shell scripts that answer the few questions that distros ask at boot; each
+says of itself what it is. ``MOUNTS`` is for tests that need the Windows drive in the list of mounts as well.
+
 ``.wslconfig`` is the source document's own, with its two typos: the section is ``[ws12]`` and the first line
 has a hyphen for its equals sign, so that WSL ignores the whole block and stays with NAT and its swap.
 """
@@ -18,15 +21,20 @@ WSLCONFIG_TIME_S = 1766505297
 """The source document's date, 2025-12-23."""
 
 PROGRAMS = {
+    "init": "init.sh",
+    "mnt/c/Windows/System32/cmd.exe": "cmd.sh",
     "usr/bin/wslinfo": "wslinfo.sh",
     "usr/bin/wslpath": "wslpath.sh",
 }
+
+MOUNTS = "proc_mounts.py"
+"""Run on a node, it lets /proc/mounts show /mnt/c as the 9p mount that WSL has there; see the file."""
 
 _SOURCES = Path(__file__).with_name("windows_side")
 
 
 def build_windows_tree(dest: Path) -> None:
-    """Make under *dest*, the node's root, Windows' drive with a .wslconfig, wslinfo and wslpath."""
+    """Make under *dest*, the node's root, Windows' drive with a .wslconfig, and the programs that WSL adds."""
     config = dest / WSLCONFIG_PATH
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_bytes(WSLCONFIG.encode())
@@ -37,3 +45,8 @@ def build_windows_tree(dest: Path) -> None:
         program.parent.mkdir(parents=True, exist_ok=True)
         program.write_bytes((_SOURCES / source).read_bytes())
         program.chmod(0o755)
+
+
+def mounts_program() -> str:
+    """The text of ``MOUNTS``, for the node's python3."""
+    return (_SOURCES / MOUNTS).read_text(encoding="utf-8")

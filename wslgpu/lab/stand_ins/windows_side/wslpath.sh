@@ -6,6 +6,7 @@ for word in "$@"; do
     case "$word" in
     -a) ;; # absolute: every answer here is
     -u | -w | -m) mode=$word ;;
+    -au | -aw | -am) mode=-${word#-a} ;;
     --help | --version)
         echo "wslpath: stand-in of the wslgpu lab, not Microsoft's program"
         echo "usage: wslpath [-a] [-u | -w | -m] PATH"

@@ -1,0 +1,1 @@
+"""Golden images: a node's file system as a .wsl file, made, judged and shown."""
