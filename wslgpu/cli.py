@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -58,34 +59,14 @@ def _show_json(error: WslgpuError) -> None:
     click.echo(json.dumps({"schema": 1, "error": error.as_json(), "exit_code": error.exit_code}, indent=2))
 
 
-def _lab() -> click.Command:
-    from wslgpu.lab.cli import lab
+def _command_in(module: str, name: str) -> Callable[[], click.Command]:
+    """The command of this name in one of our modules, imported when it is asked for."""
 
-    return lab
+    def load() -> click.Command:
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
 
-
-def _build() -> click.Command:
-    from wslgpu.build.cli import build_command
-
-    return build_command
-
-
-def _sources() -> click.Command:
-    from wslgpu.build.sources_cli import sources
-
-    return sources
-
-
-def _store() -> click.Command:
-    from wslgpu.store.cli import store
-
-    return store
-
-
-def _workload() -> click.Command:
-    from wslgpu.workloads.cli import workload
-
-    return workload
+    return load
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,23 +85,25 @@ def cli() -> None:
     """
 
 
-def _check_command(name: str) -> Callable[[], click.Command]:
-    def load() -> click.Command:
-        from wslgpu.check.commands import COMMANDS
-
-        return COMMANDS[name]
-
-    return load
-
-
-_CHECK_COMMANDS = ("check", "probe", "judge", "explain", "catalogue", "support")
 _Commands.lazy = {
-    "build": _build,
-    "lab": _lab,
-    "sources": _sources,
-    "store": _store,
-    "workload": _workload,
-    **{name: _check_command(name) for name in _CHECK_COMMANDS},
+    "build": _command_in("wslgpu.build.cli", "build_command"),
+    "bundle": _command_in("wslgpu.bundle.cli", "bundle"),
+    "catalogue": _command_in("wslgpu.check.catalogue_cli", "catalogue"),
+    "check": _command_in("wslgpu.check.cli", "check"),
+    "clean": _command_in("wslgpu.removal.clean_cli", "clean"),
+    "diff": _command_in("wslgpu.diff.cli", "diff"),
+    "explain": _command_in("wslgpu.check.catalogue_cli", "explain"),
+    "image": _command_in("wslgpu.image.cli", "image"),
+    "judge": _command_in("wslgpu.check.cli", "judge_command"),
+    "lab": _command_in("wslgpu.lab.cli", "lab"),
+    "lock": _command_in("wslgpu.lock.cli", "lock"),
+    "probe": _command_in("wslgpu.check.cli", "probe"),
+    "rebuild-proof": _command_in("wslgpu.diff.proof_cli", "rebuild_proof"),
+    "remove": _command_in("wslgpu.removal.cli", "remove"),
+    "sources": _command_in("wslgpu.build.sources_cli", "sources"),
+    "store": _command_in("wslgpu.store.cli", "store"),
+    "support": _command_in("wslgpu.check.support_cli", "support"),
+    "workload": _command_in("wslgpu.workloads.cli", "workload"),
 }
 
 
@@ -130,6 +113,12 @@ _Commands.lazy = {
 @limit_option
 @site_option
 @click.option("--only", multiple=True, metavar="COMPONENT", help="Only this task, e.g. containerd; repeatable.")
+@click.option(
+    "--bundle",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Take packages, images and artifacts from it (wslgpu bundle make): nodes then need no network.",
+)
 @click.option("--dry", is_flag=True, help="Say what would change, and change nothing.")
 @strict_option
 @json_option
@@ -142,6 +131,7 @@ def apply(
     limit: tuple[str, ...],
     site: Path | None,
     only: tuple[str, ...],
+    bundle: Path | None,
     dry: bool,
     strict: bool,
     as_json: bool,
@@ -152,7 +142,8 @@ def apply(
     path, environment = inventory_path(inventory, lab)
     from wslgpu.apply.command import apply_command
 
-    result = replace(apply_command(path, environment, limit, site, only, dry=dry, verbose=verbose), strict=strict)
+    applied = apply_command(path, environment, limit, site, only, dry=dry, verbose=verbose, bundle=bundle)
+    result = replace(applied, strict=strict)
     _show_applied(result, as_json=as_json)
     ctx.exit(result.exit_code)
 
