@@ -22,6 +22,7 @@ _hosts = runpy.run_path({lab_inventory!r})["gpu_nodes"]
 _data = json.loads({data!r})
 {group} = [(name, {{**values, **_data}}) for name, values in _hosts]
 """
+OF_THE_MANIFEST = ("Note what is there before it", "Record it in the node's manifest")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Run:
     """One run.
 
     :param text: all that a person would have seen
-    :param changed: names of the operations that changed something, without the deploy's own name
+    :param changed: names of the operations that changed something, without the deploy's own name; those of the
+        manifest, which go with every other change, are named only where nothing else changed
     """
 
     rc: int
@@ -68,4 +70,6 @@ def apply(lab: Lab, deploy: str, *flags: str, group: str = "gpu_nodes", **data: 
     def names(outcome: str) -> tuple[str, ...]:
         return tuple(each["name"].rpartition(" | ")[2] for each in operations if each[outcome])
 
-    return Run(ended.returncode, ended.stderr + ended.stdout, names("success"), names("no_change"))
+    changed = names("success")
+    others = tuple(name for name in changed if name not in OF_THE_MANIFEST)
+    return Run(ended.returncode, ended.stderr + ended.stdout, others or changed, names("no_change"))

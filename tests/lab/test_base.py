@@ -90,7 +90,7 @@ def test_leaks_finds_them() -> None:
 
 def test_a_second_run_changes_nothing(lab: Lab, node: Node) -> None:
     run = apply(lab, TASK)
-    assert (run.rc, run.changed, len(run.unchanged)) == (0, (), 8), run.text
+    assert (run.rc, run.changed, len(run.unchanged)) == (0, (), 10), run.text
     assert node.run("stat -c '%a %U:%G' /var/lib/wslgpu").stdout == "755 root:root\n"
 
 

@@ -92,6 +92,7 @@ def kubelet(node: Node, version: str, then: str = "exec sleep infinity") -> None
 
 
 def test_prepare_and_none_after_it_leaves_no_trace(lab: Lab, bare: Node) -> None:
+    assert role(lab, "none").code == 0  # from then on the node has a manifest, which says the same at the end
     before = end_state(bare)
     bare.nsenter("sysctl -q -w net.ipv4.ip_forward=0")
     done(role(lab, "prepare"), changed=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.raw_pyinfra import OF_THE_MANIFEST
 from tests.lab.support.apply import apply, refused, site
 from tests.lab.support.nodes import (
     KEYRING,
@@ -58,6 +59,8 @@ def test_fault_10_downgrade_that_nobody_asked_for(lab: Lab, node: Node) -> None:
     with site(lab, container_toolkit_version="1.18.1-1"):
         refused(apply(lab, *ONLY), "safety", "1.20.0-1", "1.18.1-1", "allow_downgrade: true", step=PACKAGE_STEP)
     assert "1.20.0-1" in node.nsenter("dpkg-query -W nvidia-container-toolkit").stdout
+    # the refused run has begun the component by other data, and said so
+    assert {name.rpartition("| ")[2] for name in apply(lab, *ONLY).host()["changed"]} == set(OF_THE_MANIFEST)
     assert apply(lab, *ONLY).host()["outcome"] == "unchanged"
 
 

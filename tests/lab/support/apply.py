@@ -45,13 +45,13 @@ class Outcome:
         return f"exit {self.code}\n{json.dumps(self.document, indent=1)}\n{self.told}"
 
 
-def command(lab: Lab, *words: str, inventory: Path | None = None) -> list[str]:
-    return [sys.executable, "-m", "wslgpu.cli", *_words(lab, *words, inventory=inventory)]
+def command(lab: Lab, *words: str, inventory: Path | None = None, verb: str = "apply") -> list[str]:
+    return [sys.executable, "-m", "wslgpu.cli", *_words(lab, *words, inventory=inventory, verb=verb)]
 
 
-def _words(lab: Lab, *words: str, inventory: Path | None) -> list[str]:
+def _words(lab: Lab, *words: str, inventory: Path | None, verb: str = "apply") -> list[str]:
     where = [str(inventory)] if inventory else ["--lab", lab.name]
-    return ["apply", *where, "--json", *words]
+    return [verb, *where, "--json", *words]
 
 
 def apply(
@@ -60,17 +60,21 @@ def apply(
     inventory: Path | None = None,
     environment: Mapping[str, str] | None = None,
     timeout_s: float = TIMEOUT_S,
+    verb: str = "apply",
 ) -> Outcome:
-    """Run it to its end."""
-    done = wslgpu(*_words(lab, *words, inventory=inventory), environment=environment, timeout_s=timeout_s)
+    """Run it to its end.
+
+    :param verb: another command that says as apply does what became of each host, such as ``remove``
+    """
+    done = wslgpu(*_words(lab, *words, inventory=inventory, verb=verb), environment=environment, timeout_s=timeout_s)
     return Outcome(done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr)
 
 
-def converge(lab: Lab, *words: str) -> Outcome:
+def converge(lab: Lab, *words: str, verb: str = "apply") -> Outcome:
     """Run it until no command of an earlier run holds a node any more: what a person does who is told to wait."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
-        outcome = apply(lab, *words)
+        outcome = apply(lab, *words, verb=verb)
         held = [error["what"] for host in outcome.document["hosts"].values() for error in host["errors"]]
         if not any("another run holds this node" in what for what in held) or time.monotonic() > deadline:
             return outcome
@@ -80,12 +84,12 @@ def converge(lab: Lab, *words: str) -> Outcome:
 class Started:
     """An apply that goes on while the test disturbs it."""
 
-    def __init__(self, lab: Lab, *words: str) -> None:
+    def __init__(self, lab: Lab, *words: str, verb: str = "apply") -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="wslgpu-test-"))
         self._told, self._out = self._folder / "stderr", self._folder / "stdout"
         with self._told.open("wb") as told, self._out.open("wb") as out:
             self.process = subprocess.Popen(
-                command(lab, *words),
+                command(lab, *words, verb=verb),
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -128,9 +132,9 @@ class Started:
 
 
 @contextlib.contextmanager
-def started(lab: Lab, *words: str) -> Iterator[Started]:
+def started(lab: Lab, *words: str, verb: str = "apply") -> Iterator[Started]:
     """An apply that is killed at the end of the block if it still runs."""
-    run = Started(lab, *words)
+    run = Started(lab, *words, verb=verb)
     try:
         yield run
     finally:

@@ -17,6 +17,7 @@ NOISE = {
     "/etc/ld.so.cache": "holds time stamps of libraries",
     "/etc/.pwd.lock": "appears when a package makes a user",
     "/etc/.updated": "when systemd last saw /usr change",
+    "/var/lib/wslgpu/manifest.json": "says when, and counts its writes; the rest of it is compared on its own",
 }
 
 PROGRAM = r"""
@@ -55,6 +56,22 @@ left = [
                       "-not", "-path", "/etc/skel/*")
     if not path.startswith("/etc/.pwd")
 ]
+# without when and how often it was written; a person who reads differences wants lines
+def said():
+    try:
+        with open("/var/lib/wslgpu/manifest.json") as handle:
+            document = json.load(handle)
+    except FileNotFoundError:
+        return ["none"]
+    for component in document["components"].values():
+        del component["at"]
+    return sorted(
+        f"{name} {key} {entry} {json.dumps(values[entry], sort_keys=True) if isinstance(values, dict) else ''}"
+        for name, component in document["components"].items()
+        for key, values in component.items()
+        for entry in (values if isinstance(values, (dict, list)) else [values])
+    )
+
 # what runs or waits; services that did one thing at boot depend on which boot it was
 active = lines("systemctl", "list-units", "--state=running,waiting,listening", "--type=service,path,socket,timer",
                "--plain", "--no-legend", "--no-pager")
@@ -63,6 +80,7 @@ print(json.dumps({
     "files": files,
     "left over": left,
     "packages": sorted(lines("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n")),
+    "manifest": said(),
     "dpkg audit": lines("dpkg", "--audit"),
     "enabled": sorted(line.split()[0] for line in lines("systemctl", "list-unit-files", "--state=enabled",
                                                         "--no-legend", "--no-pager")),
