@@ -5,7 +5,7 @@ PYTEST := $(PYTHON_IN_VENV) -m pytest
 # lab tests wait most of their time, and a lab stays in one worker (tests/lab/conftest.py)
 WORKERS := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help setup setup-lab setup-test demo demo-kubernetes node test test-fast test-long check bench lock clean
+.PHONY: help setup setup-lab setup-test demo demo-kubernetes demo-rebuild node test test-fast test-long check bench lock clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ demo: setup-lab ## a disposable node, provisioned, proven and taken down again (
 
 demo-kubernetes: setup-lab ## the same as a cluster of one: device plugin, pods, the chain link by link (needs root)
 	@scripts/demo_kubernetes.sh
+
+demo-rebuild: setup-lab ## lock, drift, diff, repair, rebuild, compare, remove; a .wsl image built twice and booted (needs root)
+	@scripts/demo_rebuild.sh
 
 node: setup ## make this machine, a WSL2 distro, a GPU node, and prove it
 	@scripts/node.sh
