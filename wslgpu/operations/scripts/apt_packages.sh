@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # apt_packages.sh LOCK_TIMEOUT_S DOWNLOAD_TIMEOUT_S HOLD ALLOW_DOWNGRADE NAME[=VERSION[@SHA256[@auto|@base]]]...
 #
 # SHA256 is the lock's, and what apt's signed index has must be the same. auto: a dependency of the others, which is
@@ -13,17 +13,7 @@ shift 4
 holds=/var/lib/wslgpu/apt-holds
 stamp=/var/lib/wslgpu/apt-lists
 automatic=/var/lib/wslgpu/apt-automatic
-DEBIAN_FRONTEND=noninteractive
-DEBCONF_NONINTERACTIVE_SEEN=true
-APT_LISTCHANGES_FRONTEND=none
-# l: only list. Ubuntu's needrestart would restart container runtimes under their containers.
-NEEDRESTART_MODE=l
-export DEBIAN_FRONTEND DEBCONF_NONINTERACTIVE_SEEN APT_LISTCHANGES_FRONTEND NEEDRESTART_MODE
-log=$(mktemp) || fail platform "cannot write in /tmp" "Free space there, or make it writable."
-trap 'rm -f "$log"' EXIT
-
-now() { cut -d. -f1 /proc/uptime; }
-deadline=$(($(now) + lock_timeout))
+# include: apt_patience.sh
 
 apt_get() {
     exec apt-get -q -y --no-install-recommends --no-remove \
@@ -43,23 +33,6 @@ download() {
     if [ "$_status" = 124 ]; then cat "$log.slow"; fi
     rm -f "$log.slow"
     return "$_status"
-}
-
-# patiently COMMAND...: its output goes to the log; it is repeated while another program holds a lock. apt's own
-# time-out covers dpkg's frontend lock only, not the lists', the archive's, or a bare dpkg's.
-patiently() {
-    while ! "$@" >"$log" 2>&1; do
-        cat "$log"
-        grep -qE "Could not get lock|locked by another process|Unable to (lock|acquire)" "$log" || return 1
-        if [ "$(now)" -ge "$deadline" ]; then
-            pid=$(sed -nE 's/.*(held by process|by another process with pid) ([0-9]+).*/\2/p' "$log" | head -n 1)
-            command=$(cat "/proc/${pid:-0}/comm" 2>/dev/null) || command="of unknown name"
-            fail "timeout retryable" "apt is locked by process ${pid:-unknown} ($command), for more than $lock_timeout s" \
-                "Wait until it has ended, or end it; then run again. Delete no lock file."
-        fi
-        sleep 2
-    done
-    cat "$log"
 }
 
 # include: apt_messages.sh

@@ -1,34 +1,12 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # removal_packages.sh LOCK_TIMEOUT_S RELEASE... -- PURGE...: release our holds, then purge exactly these packages, with
 # their configuration. What else apt would do, such as taking along a package that depends on one of them, is refused
 # before it begins. Every step can be repeated after a kill at any point.
 lock_timeout=$1
 shift
 holds=/var/lib/wslgpu/apt-holds
-DEBIAN_FRONTEND=noninteractive
-DEBCONF_NONINTERACTIVE_SEEN=true
-APT_LISTCHANGES_FRONTEND=none
-NEEDRESTART_MODE=l
-export DEBIAN_FRONTEND DEBCONF_NONINTERACTIVE_SEEN APT_LISTCHANGES_FRONTEND NEEDRESTART_MODE
-log=$(mktemp) || fail platform "cannot write in /tmp" "Free space there, or make it writable."
-trap 'rm -f "$log"' EXIT
+# include: apt_patience.sh
 
-now() { cut -d. -f1 /proc/uptime; }
-deadline=$(($(now) + lock_timeout))
-patiently() { # COMMAND...: repeated while another program holds a lock
-    while ! "$@" >"$log" 2>&1; do
-        cat "$log"
-        grep -qE "Could not get lock|locked by another process|Unable to (lock|acquire)" "$log" || return 1
-        if [ "$(now)" -ge "$deadline" ]; then
-            pid=$(sed -nE 's/.*(held by process|by another process with pid) ([0-9]+).*/\2/p' "$log" | head -n 1)
-            command=$(cat "/proc/${pid:-0}/comm" 2>/dev/null) || command="of unknown name"
-            fail "timeout retryable" "apt is locked by process ${pid:-unknown} ($command), for more than $lock_timeout s" \
-                "Wait until it has ended, or end it; then run again. Delete no lock file."
-        fi
-        sleep 2
-    done
-    cat "$log"
-}
 status() { dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null || echo not-installed; }
 purge() {
     apt-get -q -y --no-install-recommends -o "DPkg::Lock::Timeout=$lock_timeout" -o Dpkg::Use-Pty=0 \
