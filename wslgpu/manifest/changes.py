@@ -98,70 +98,15 @@ def record(manifest: Manifest, ask: Ask, earlier: NodeState, now: NodeState, sta
     component = manifest.components.get(ask.component)
     if component is None:
         return None
-    owners = _owners(manifest, besides=ask.component)
     begun = _without_others(component.begun or _begun(earlier), ask, earlier, now)
     others: dict[str, Component] = {}
-
-    def of_other(name: str) -> Component:
-        return others.get(name, manifest.components[name])
-
-    before = dict(component.before)
-    if component.begun is None:
-        # nothing was written at the beginning: what was not ours then is not ours now
-        before = {**{path: entry for path, entry in earlier.entries.items() if path not in component.files}, **before}
-    files: dict[str, Entry] = {}
-    edited = dict(component.edited)
-    by_itself = CLAIMS[ask.component].by_itself
-    stood = {path: entry for path, entry in component.before.items() if path in by_itself}
-    for path, entry in _claimed(ask, now).items():
-        if path in by_itself:
-            continue
-        shown = _shown(ask, path, entry)
-        if path in component.files:
-            old, at_begin = component.files[path], earlier.entries.get(path)
-            if at_begin == entry and _edited(old, entry):
-                # changed by hand, and our operations left it so: what we wrote stays recorded
-                shown = shown.model_copy(update={"sha256": old.sha256})
-                if edited.get(path) == entry.sha256:
-                    del edited[path]
-            elif (
-                at_begin is not None
-                and _edited(old, at_begin)
-                and shown.sha256 == old.sha256
-                and edited.get(path) == at_begin.sha256
-            ):
-                # put back as we had written it; words of an earlier time would stay in it
-                del edited[path]
-            files[path] = shown
-        elif path in owners:
-            owner = of_other(owners[path])
-            if earlier.entries.get(path) != entry:
-                update = {**owner.files, path: _shown_as(owner.files[path], entry)}
-                others[owners[path]] = owner.model_copy(update={"files": update})
-            continue
-        elif HOMES.get(path, ask.component) != ask.component and HOMES[path] in manifest.components:
-            home = of_other(HOMES[path])
-            others[HOMES[path]] = home.model_copy(update={"files": {**home.files, path: shown}})
-            continue
-        elif path in before and before[path] == entry and not is_marked(path, now.made):
-            continue
-        else:
-            files[path] = shown
-        if path in before and not (path not in component.before and is_marked(path, now.made)):
-            stood[path] = before[path]
-    if component.begun is None:
-        # what our units took away by themselves, they bring back
-        files |= {
-            path: entry
-            for path, entry in component.files.items()
-            if _lives(entry) and path not in earlier.entries and path not in now.entries
-        }
+    files = _files(manifest, ask, others, component, earlier, now)
     packages = _packages(manifest, ask, others, component, begun.packages, now)
     update_to = {
         "state": "applied",
-        "files": files,
-        "before": dict(sorted(stood.items())),
-        "edited": {path: digest for path, digest in edited.items() if path in files},
+        "files": files.ours,
+        "before": dict(sorted(files.before.items())),
+        "edited": {path: digest for path, digest in files.edited.items() if path in files.ours},
         "packages": packages,
         "holds": sorted(
             name
@@ -180,6 +125,92 @@ def record(manifest: Manifest, ask: Ask, earlier: NodeState, now: NodeState, sta
         return None
     after = after.model_copy(update={"at": stamp.at, "tool_version": stamp.tool_version})
     return _written(manifest, {**others, ask.component: after}, stamp)
+
+
+@dataclass
+class _Files:
+    """What a component says of files: its own, what stood there before, and what somebody has changed under us."""
+
+    ours: dict[str, Entry]
+    before: dict[str, Entry]
+    edited: dict[str, str]
+
+
+def _files(
+    manifest: Manifest,
+    ask: Ask,
+    others: dict[str, Component],
+    component: Component,
+    earlier: NodeState,
+    now: NodeState,
+) -> _Files:
+    """The component's files; what it changed of another component's is recorded there, in ``others``."""
+    owners = _owners(manifest, besides=ask.component)
+    by_itself = CLAIMS[ask.component].by_itself
+    before = dict(component.before)
+    if component.begun is None:
+        # nothing was written at the beginning: what was not ours then is not ours now
+        before = {**{path: entry for path, entry in earlier.entries.items() if path not in component.files}, **before}
+    stood = {path: entry for path, entry in component.before.items() if path in by_itself}
+    found = _Files({}, stood, dict(component.edited))
+
+    def record_there(name: str, path: str, entry: Entry) -> None:
+        owner = others.get(name, manifest.components[name])
+        others[name] = owner.model_copy(update={"files": {**owner.files, path: entry}})
+
+    for path, entry in _claimed(ask, now).items():
+        if path in by_itself:
+            continue
+        shown = _shown(ask, path, entry)
+        home = HOMES.get(path, ask.component)
+        if path in component.files:
+            found.ours[path] = _again(
+                component.files[path], shown, entry, earlier.entries.get(path), path, found.edited
+            )
+        elif path in owners:
+            if earlier.entries.get(path) != entry:
+                owner = others.get(owners[path], manifest.components[owners[path]])
+                record_there(owners[path], path, _shown_as(owner.files[path], entry))
+            continue
+        elif home != ask.component and home in manifest.components:
+            record_there(home, path, shown)
+            continue
+        elif path in before and before[path] == entry and not is_marked(path, now.made):
+            continue
+        else:
+            found.ours[path] = shown
+        if path in before and not (path not in component.before and is_marked(path, now.made)):
+            found.before[path] = before[path]
+    if component.begun is None:
+        # what our units took away by themselves, they bring back
+        found.ours |= {
+            path: entry
+            for path, entry in component.files.items()
+            if _lives(entry) and path not in earlier.entries and path not in now.entries
+        }
+    return found
+
+
+def _again(old: Entry, shown: Entry, entry: Entry, at_begin: Entry | None, path: str, edited: dict[str, str]) -> Entry:
+    """How a file that is recorded already is recorded now; ``edited`` loses it where nothing of an edit is left.
+
+    :param old: as it is recorded; ``shown``: as it would be recorded if it were new
+    :param at_begin: what stood there when the operations began; ``entry``: what stands there now
+    """
+    if at_begin == entry and _edited(old, entry):
+        # changed by hand, and our operations left it so: what we wrote stays recorded
+        if edited.get(path) == entry.sha256:
+            del edited[path]
+        return shown.model_copy(update={"sha256": old.sha256})
+    if (
+        at_begin is not None
+        and _edited(old, at_begin)
+        and shown.sha256 == old.sha256
+        and edited.get(path) == at_begin.sha256
+    ):
+        # put back as we had written it; words of an earlier time would stay in it
+        del edited[path]
+    return shown
 
 
 def brought(component: Component) -> bool:
