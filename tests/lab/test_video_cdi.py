@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.raw_pyinfra import apply
+from tests.lab.raw_pyinfra import OF_THE_MANIFEST, apply
 from tests.lab.support.nodes import file_replaced, program, wait_until
 from wslgpu.lab import Lab, Node, shape
 
@@ -189,6 +189,7 @@ def test_somebody_elses_spec_at_our_place_is_kept_beside(node: Node, lab: Lab) -
     assert apply(lab, TASK).changed == (KEPT,)
     assert node.run(f"cat {SPEC}.wslgpu-before").stdout == "kind: a.example/b\n"
     node.run(f"rm {SPEC}.wslgpu-before")
+    assert apply(lab, TASK).changed == OF_THE_MANIFEST  # it had that copy on record
 
 
 @pytest.mark.parametrize("scenario", ["codecs-only-in-lib", "codecs-nowhere"])
