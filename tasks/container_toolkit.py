@@ -2,17 +2,12 @@
 
 from pyinfra.api import deploy
 
-from wslgpu import apt_preferences
+from wslgpu import apt_preferences, package_names
 from wslgpu.host_settings import host_settings
 from wslgpu.manifest.claims import KEYRING
 from wslgpu.operations import apt, apt_repository, containerd, file_state, manifest, nvidia_ctk, run_lock
 
-PACKAGES = (
-    "nvidia-container-toolkit",
-    "nvidia-container-toolkit-base",
-    "libnvidia-container-tools",
-    "libnvidia-container1",
-)
+PACKAGES = package_names.TOOLKIT
 
 
 @deploy("NVIDIA Container Toolkit")

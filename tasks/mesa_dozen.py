@@ -2,6 +2,7 @@
 
 from pyinfra.api import deploy
 
+from wslgpu import package_names
 from wslgpu.artifact_choice import archive_of, choose
 from wslgpu.errors import DataError
 from wslgpu.host_settings import host_settings
@@ -9,8 +10,7 @@ from wslgpu.operations import artifact, manifest, run_lock
 from wslgpu.operations import mesa_dozen as mesa_dozen_operations
 from wslgpu.settings import exit_on_error
 
-PACKAGES = ("libvulkan1", "vulkan-tools")
-"""The loader, and vulkaninfo, by which people and verification see what it finds."""
+PACKAGES = package_names.VULKAN
 
 
 @deploy("Mesa Dozen")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from wslgpu import package_names
 from wslgpu.artifact_choice import ARTIFACTS, Choice, choose
 from wslgpu.build import targets
 from wslgpu.build.record import Requirements
-from wslgpu.preflight.room import TOOLKIT_PACKAGES
 from wslgpu.settings import Settings
 from wslgpu.workloads.vllm_node import PODMAN_PACKAGES
-
-CONTAINERD_PACKAGES = ("containerd", "containerd.io")
-K3S_PACKAGES = ("containernetworking-plugins", "iptables")
-VULKAN_PACKAGES = ("libvulkan1", "vulkan-tools")
 
 
 def choices(settings: Settings) -> list[Choice]:
@@ -29,16 +25,16 @@ def asked(settings: Settings, distribution: str) -> dict[str, tuple[str, ...]]:
     """
     rows: list[tuple[str, str]] = [("base", name) for name in settings.base_packages]
     rows.append(("containerd", containerd_package(settings)))
-    rows += [("container_toolkit", name) for name in TOOLKIT_PACKAGES]
+    rows += [("container_toolkit", name) for name in package_names.TOOLKIT]
     for choice in choices(settings):
         component = choice.artifact.replace("-", "_")
         if choice.record is not None and choice.record.requirements.sonames:
             wanted = Requirements(sonames=choice.record.requirements.sonames)
             rows += [(component, name) for name in targets.packages_for(wanted, distribution)]
         if component == "mesa_dozen":
-            rows += [(component, name) for name in VULKAN_PACKAGES]
+            rows += [(component, name) for name in package_names.VULKAN]
     if settings.kubernetes_role == "k3s":
-        rows += [("kubernetes", name) for name in K3S_PACKAGES]
+        rows += [("kubernetes", name) for name in package_names.K3S]
     if settings.vllm_install == "quadlet":
         rows += [("vllm", name) for name in PODMAN_PACKAGES]
     found: dict[str, tuple[str, ...]] = {}
@@ -52,7 +48,13 @@ def askable(settings: Settings) -> frozenset[str]:
     table = targets.known_targets()
     libraries = {library.package for library in table.libraries.values()}
     renamed = {name for target in table.targets.values() for name in target.renamed.values()}
-    ours = (*CONTAINERD_PACKAGES, *TOOLKIT_PACKAGES, *VULKAN_PACKAGES, *K3S_PACKAGES, *PODMAN_PACKAGES)
+    ours = (
+        *package_names.CONTAINERD,
+        *package_names.TOOLKIT,
+        *package_names.VULKAN,
+        *package_names.K3S,
+        *PODMAN_PACKAGES,
+    )
     return frozenset({*settings.base_packages, containerd_package(settings), *ours, *libraries, *renamed})
 
 
@@ -63,7 +65,7 @@ def containerd_package(settings: Settings) -> str:
 
 def specifications(settings: Settings, names: dict[str, tuple[str, ...]]) -> list[str]:
     """As apt takes them: ``NAME=VERSION`` where the data name one."""
-    versions = dict.fromkeys(TOOLKIT_PACKAGES, settings.container_toolkit_version)
+    versions = dict.fromkeys(package_names.TOOLKIT, settings.container_toolkit_version)
     if settings.containerd_version:
         versions[containerd_package(settings)] = settings.containerd_version
     return [f"{name}={versions[name]}" if name in versions else name for name in sorted(names)]

@@ -8,6 +8,7 @@ from typing import Literal
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
+from wslgpu import package_names
 from wslgpu.containerd_config import CERTS_D, ConflictError, Wanted, has_cdi, render
 from wslgpu.facts import bound
 from wslgpu.facts.apt import AptPackages
@@ -16,8 +17,7 @@ from wslgpu.facts.file_state import FileState, FileStates
 from wslgpu.operations import apt
 from wslgpu.operations.script import as_stdin, script, sha256_of
 
-PACKAGES = ("containerd", "containerd.io")
-"""The distribution's package and Docker's: each takes the other's place, so only one can be installed."""
+PACKAGES = package_names.CONTAINERD
 
 
 @operation()

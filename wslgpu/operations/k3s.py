@@ -8,6 +8,7 @@ from typing import Literal
 from pyinfra import host
 from pyinfra.api import StringCommand, operation
 
+from wslgpu import package_names
 from wslgpu.facts import bound
 from wslgpu.facts.file_state import FileState, FileStates
 from wslgpu.facts.kubernetes_node import KubernetesNodeState
@@ -25,8 +26,7 @@ CONFIG = "/etc/rancher/k3s/config.yaml"
 UNIT = "/etc/systemd/system/k3s.service"
 NETWORK = "/etc/cni/net.d/10-wslgpu.conflist"
 FILES = (CONFIG, UNIT, NETWORK)
-PACKAGES = ("containernetworking-plugins", "iptables")
-"""The pods' network; kube-proxy in k3s writes its rules with iptables."""
+PACKAGES = package_names.K3S
 PLUGINS = "/usr/lib/cni"
 """Where that package has them, and Debian's containerd looks for them. Ubuntu's and Docker's looks in /opt/cni/bin, as
 upstream does (containerd docs/cri/config.md)."""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wslgpu import package_names
 from wslgpu.facts.node_shape import NodeShape
 from wslgpu.pins import UNRESOLVED, ImagePin
 from wslgpu.preflight.finding import Finding, Severity
 from wslgpu.settings import Settings
 
-TOOLKIT_PACKAGES = (
-    "nvidia-container-toolkit",
-    "nvidia-container-toolkit-base",
-    "libnvidia-container-tools",
-    "libnvidia-container1",
-)
+TOOLKIT_PACKAGES = package_names.TOOLKIT
 IMAGE_ROOM = 3
 """Bytes on disk for one byte of a pulled image: compressed, unpacked, and room to change."""
 PACKAGE_ROOM = 4
