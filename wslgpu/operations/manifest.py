@@ -107,14 +107,11 @@ def begun(component: str, settings: Settings) -> Generator[StringCommand, None, 
     :param component: as in :data:`wslgpu.manifest.claims.CLAIMS`
     """
     state = read_state(settings)
-    if refusal := _incomplete(state):
-        yield refusal
+    found = _usable(state)
+    if isinstance(found, StringCommand):
+        yield found
         return
-    try:
-        manifest, wrong = _standing(state)
-    except NewerToolError as error:
-        yield _refusal(error.error_class.value, f"{error.what} ({error.where})", error.next_step)
-        return
+    manifest, wrong = found
     _stash()[host.state.current_stage, component] = state
     begin = changes.begin(manifest, ask_of(component, settings), state, stamp())
     if begin.manifest is None:
@@ -136,14 +133,11 @@ def recorded(component: str, settings: Settings) -> Generator[StringCommand, Non
     """Have the manifest name what is this component's on the node, now that its operations have run."""
     state = read_state(settings)
     earlier = _stash().get((host.state.current_stage, component))
-    if refusal := _incomplete(state):
-        yield refusal
+    found = _usable(state)
+    if isinstance(found, StringCommand):
+        yield found
         return
-    try:
-        manifest, wrong = _standing(state)
-    except NewerToolError as error:
-        yield _refusal(error.error_class.value, f"{error.what} ({error.where})", error.next_step)
-        return
+    manifest, wrong = found
     if manifest is None or earlier is None or component not in manifest.components:
         if host.state.current_stage is StateStage.Execute:
             what = wrong or f"{MANIFEST} does not have {component} any more, which was begun in this run"
@@ -156,6 +150,16 @@ def recorded(component: str, settings: Settings) -> Generator[StringCommand, Non
         host.noop(f"{component} is recorded as it is")
         return
     yield _write(after, False, ())
+
+
+def _usable(state: NodeState) -> tuple[Manifest | None, str] | StringCommand:
+    """As :func:`_standing`, or the command that refuses a node which cannot be gone by."""
+    if refusal := _incomplete(state):
+        return refusal
+    try:
+        return _standing(state)
+    except NewerToolError as error:
+        return _refusal(error.error_class.value, f"{error.what} ({error.where})", error.next_step)
 
 
 def _incomplete(state: NodeState) -> StringCommand | None:
